@@ -1,0 +1,155 @@
+"""Decisions and outcomes: what happened, with all that is needed to replay and audit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.actions import Action
+from agents.context import Contact, Context
+from agents.groups import Group
+from agents.mask import Mask
+from agents.units import parse_instant
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did."""
+
+    POLICY = "policy"
+    RANDOM = "random_group"
+    CONTROL = "control_group"
+    ALL_BARRED = "all_barred"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One draw, complete: context, mask, the very distribution sampled from, and the action.
+
+    Args:
+        decision_id: unique; with the secret it determines the draw.
+        at: the instant of the decision (UTC).
+        revision, policy, snapshot: what decided; `snapshot` is empty for a policy without state.
+        context: what was known, contacts included.
+        actions: ids of all actions, `none` first; length A.
+        mask: why each action was barred; length A.
+        distribution: probability of each action, 0 where barred, sums to 1; length A.
+        expected: the policy's expected reward of each action in currency, NaN if it has none.
+        action: position of the drawn action.
+        floor: share of the distribution spread evenly over the allowed actions.
+        explored: whether an allowed action with a higher expected reward was passed over.
+        send_at: when the contact reaches the customer (UTC), None for `none`.
+    """
+
+    decision_id: str
+    at: datetime
+    agent: str
+    revision: str
+    policy: str
+    snapshot: str
+    group: Group
+    reason: Reason
+    context: Context
+    actions: tuple[str, ...]
+    mask: Mask
+    distribution: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    action: int
+    floor: float
+    explored: bool
+    send_at: datetime | None
+
+    @property
+    def propensity(self) -> float:
+        """The probability with which the drawn action was drawn."""
+        return float(self.distribution[self.action])
+
+    @property
+    def action_id(self) -> str:
+        """The id of the drawn action."""
+        return self.actions[self.action]
+
+    def contact(self, action: Action) -> Contact | None:
+        """Return the contact that the decision makes, None for `none`."""
+        if self.send_at is None:
+            return None
+        return Contact(
+            self.send_at, self.agent, action.offer, action.kind, action.channel, action.id
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values for JSON: instants as text, NaN as None."""
+        record = {name: getattr(self, name) for name in _PLAIN}
+        return record | {
+            "at": self.at.isoformat(),
+            "customer": self.context.customer,
+            "features": dict(self.context.features),
+            "contacts": [_contact_record(contact) for contact in self.context.contacts],
+            "mask": list(self.mask.reasons),
+            "distribution": self.distribution.tolist(),
+            "expected": [None if np.isnan(v) else v for v in self.expected.tolist()],
+            "send_at": None if self.send_at is None else self.send_at.isoformat(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Rebuild a decision from `to_record`."""
+        at = parse_instant(record["at"])
+        contacts = tuple(_contact(entry) for entry in record["contacts"])
+        send_at = record["send_at"]
+        return cls(
+            **{name: record[name] for name in _PLAIN if name not in ("group", "reason", "actions")},
+            at=at,
+            group=Group(record["group"]),
+            reason=Reason(record["reason"]),
+            context=Context(record["customer"], at, record["features"], contacts),
+            actions=tuple(record["actions"]),
+            mask=Mask(tuple(record["mask"])),
+            distribution=np.array(record["distribution"], dtype=np.float64),
+            expected=np.array(record["expected"], dtype=np.float64),
+            send_at=None if send_at is None else parse_instant(send_at),
+        )
+
+
+_PLAIN = (
+    "decision_id", "agent", "revision", "policy", "snapshot", "group", "reason", "actions",
+    "action", "floor", "explored",
+)  # fmt: skip
+
+
+def _contact_record(contact: Contact) -> dict[str, Any]:
+    return asdict(contact) | {"at": contact.at.isoformat()}
+
+
+def _contact(record: Mapping[str, Any]) -> Contact:
+    return replace(Contact(**record), at=parse_instant(record["at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeEvent:
+    """An event that followed a decision.
+
+    Args:
+        outcome_id: the caller's id; a second event with the same id counts once.
+        outcome: the name of a declared outcome.
+        at: when it happened (UTC), by the server's clock unless the caller says.
+    """
+
+    outcome_id: str
+    decision_id: str
+    outcome: str
+    at: datetime
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Rebuild an outcome from `to_record`."""
+        return cls(**{**record, "at": parse_instant(record["at"])})

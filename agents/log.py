@@ -1,0 +1,110 @@
+"""The decision log: one Arrow schema, from the server's export to the researcher's estimator."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from agents.decisions import Decision, OutcomeEvent
+from agents.revision import Revision
+from agents.rewards import closes_at, counted, reward
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),  # order of commit
+        pa.field("decision_id", pa.string(), nullable=False),
+        pa.field("at", _INSTANT, nullable=False),
+        pa.field("agent", pa.string(), nullable=False),
+        pa.field("revision", pa.string(), nullable=False),
+        pa.field("policy", pa.string(), nullable=False),
+        pa.field("snapshot", pa.string(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("customer", pa.string(), nullable=False),  # keyed hash
+        pa.field("context", pa.string(), nullable=False),  # JSON: features, contacts
+        pa.field("actions", pa.list_(pa.string()), nullable=False),
+        pa.field("mask", pa.list_(pa.string()), nullable=False),  # null where allowed
+        pa.field("distribution", pa.list_(pa.float64()), nullable=False),
+        pa.field("expected", pa.list_(pa.float64()), nullable=False),  # null where unknown
+        pa.field("action", pa.string(), nullable=False),
+        pa.field("propensity", pa.float64(), nullable=False),
+        pa.field("floor", pa.float64(), nullable=False),
+        pa.field("explored", pa.bool_(), nullable=False),
+        pa.field("send_at", _INSTANT),
+        pa.field(
+            "outcomes",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("outcome", pa.string(), nullable=False),
+                        pa.field("value", pa.float64(), nullable=False),  # currency
+                        pa.field("at", _INSTANT, nullable=False),
+                    ]
+                )
+            ),
+            nullable=False,
+        ),
+        pa.field("reward", pa.float64(), nullable=False),  # currency
+        pa.field("closed_at", _INSTANT),  # null while an outcome could still arrive
+    ]
+)
+
+
+def hash_customer(key: bytes, customer: str) -> str:
+    """Return the keyed hash by which a customer is known outside the ledger; 32 hex digits."""
+    return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def log_row(
+    position: int,
+    decision: Decision,
+    revision: Revision,
+    events: Sequence[OutcomeEvent],
+    *,
+    now: datetime,
+    key: bytes,
+) -> dict[str, Any]:
+    """Make the log's row of one decision and the outcomes that came after it.
+
+    Args:
+        position: order in which the ledger committed the decision.
+        events: all outcomes received for it; those that do not count are left out.
+        now: the ledger's clock; windows that end later are open, so `closed_at` is null.
+        key: secret of the customer hash.
+    """
+    agent, action = revision.agent, revision.actions[decision.action]
+    closes = closes_at(agent, decision.at)
+    record = decision.to_record()
+    context = {"features": record["features"], "contacts": record["contacts"]}
+    names = ("decision_id", "agent", "revision", "policy", "snapshot", "floor", "explored",
+             "actions", "mask", "distribution", "expected")  # fmt: skip
+    return {name: record[name] for name in names} | {
+        "position": position,
+        "at": decision.at,
+        "group": str(decision.group),
+        "reason": str(decision.reason),
+        "customer": hash_customer(key, decision.context.customer),
+        "context": orjson.dumps(context).decode(),
+        "action": decision.action_id,
+        "propensity": decision.propensity,
+        "send_at": decision.send_at,
+        "outcomes": [
+            {"outcome": e.outcome, "value": agent.outcomes[e.outcome].value, "at": e.at}
+            for e in counted(agent, decision.at, events)
+        ],
+        "reward": reward(agent, action, decision.at, events),
+        "closed_at": closes if closes <= now else None,
+    }
+
+
+def log_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Gather rows into a table of `SCHEMA`."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)

@@ -1,0 +1,136 @@
+"""The small typed values that documents are made of: durations, times of day, names, zones."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BeforeValidator, PlainSerializer, StringConstraints
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read an exact duration: a positive whole number and one of s, m, h, d, w.
+
+    A day is 86,400 seconds; months are refused because they have no fixed length.
+
+    Raises:
+        ValueError: the text is not such a duration.
+
+    Example:
+        >>> parse_duration("7d").total_seconds()
+        604800.0
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(
+            f"expected a positive duration such as '30m', '24h' or '7d' (units s, m, h, d, w),"
+            f" got {text!r}"
+        )
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def parse_time(text: object) -> time:
+    """Read a time of day written as 'HH:MM'.
+
+    Raises:
+        ValueError: the text is not a time from 00:00 to 23:59.
+
+    Example:
+        >>> parse_time("21:30").hour
+        21
+    """
+    if isinstance(text, time):
+        return text
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a time of day from '00:00' to '23:59', got {text!r}")
+    return time(int(match[1]), int(match[2]))
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})
+
+
+def parse_zone(text: object) -> str:
+    """Check the name of an IANA time zone.
+
+    Raises:
+        ValueError: no such zone is known.
+
+    Example:
+        >>> parse_zone("Europe/Berlin")
+        'Europe/Berlin'
+    """
+    if not isinstance(text, str) or text not in _zones():
+        raise ValueError(f"expected an IANA time zone such as 'Europe/Berlin', got {text!r}")
+    return text
+
+
+@cache
+def zone_info(name: str) -> ZoneInfo:
+    """Return the rules of a zone whose name `parse_zone` has accepted."""
+    return ZoneInfo(parse_zone(name))
+
+
+def require_utc(instant: datetime) -> datetime:
+    """Return the instant in UTC; refuse one without an offset.
+
+    Raises:
+        ValueError: the datetime is naive, so it names no instant.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"expected an instant with a UTC offset, got {instant.isoformat()!r}")
+    return instant.astimezone(UTC)
+
+
+def parse_instant(text: object) -> datetime:
+    """Read an RFC 3339 instant with an offset, as UTC.
+
+    Raises:
+        ValueError: the text is not such an instant, or has no offset.
+
+    Example:
+        >>> parse_instant("2026-03-01T12:00:00+01:00").isoformat()
+        '2026-03-01T11:00:00+00:00'
+    """
+    expected = f"expected an instant such as '2026-03-01T12:00:00Z', got {text!r}"
+    if isinstance(text, datetime):
+        return require_utc(text)
+    if not isinstance(text, str):
+        raise ValueError(expected)
+    try:
+        return require_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(expected) from error
+
+
+def describe_duration(duration: timedelta) -> str:
+    """Write a duration in the largest unit that divides it.
+
+    Example:
+        >>> describe_duration(timedelta(days=14)), describe_duration(timedelta(hours=36))
+        ('2w', '36h')
+    """
+    seconds = int(duration.total_seconds())
+    unit = next(u for u in ("w", "d", "h", "m", "s") if seconds % _SECONDS[u] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(describe_duration, str)
+]
+LocalTime = Annotated[
+    time, BeforeValidator(parse_time), PlainSerializer(lambda value: f"{value:%H:%M}", str)
+]
+Zone = Annotated[str, BeforeValidator(parse_zone)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]

@@ -1,0 +1,153 @@
+"""The one way from a mask to a decision: distribution, floor, draw."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.context import Context
+from agents.decisions import Decision, Reason
+from agents.groups import Group, assign
+from agents.mask import Mask
+from agents.revision import Revision
+from policies.base import Distribution, Policy
+from policies.floor import mix_floor
+
+_CONTROL = "holdout: the customer is in the control group"
+_SCALE = 2.0**64
+
+
+def uniform_draw(secret: bytes, decision_id: str) -> float:
+    """Return the decision's random number u in [0, 1): HMAC-SHA256(secret, decision_id).
+
+    Nobody without the secret can foresee a draw; with it, every draw can be repeated.
+    """
+    digest = hmac.new(secret, decision_id.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big") / _SCALE
+
+
+def draw(distribution: NDArray[np.float64], u: float) -> int:
+    """Draw a position by inverting the cumulative distribution at u.
+
+    Args:
+        distribution: (A,) sums to 1 within rounding.
+        u: in [0, 1).
+
+    Returns:
+        A position whose probability is above 0.
+
+    Example:
+        >>> draw(np.array([0.0, 0.25, 0.75]), 0.2), draw(np.array([0.0, 0.25, 0.75]), 0.9)
+        (1, 2)
+    """
+    cumulative = np.cumsum(distribution)  # (A,)
+    position = int(np.searchsorted(cumulative, u * cumulative[-1], side="right"))
+    return min(position, int(np.flatnonzero(distribution)[-1]))
+
+
+def hold_out(mask: Mask) -> Mask:
+    """Bar everything but `none`, for a customer of the control group."""
+    return Mask((None, *(reason or _CONTROL for reason in mask.reasons[1:])))
+
+
+def _uniform(mask: Mask) -> Distribution:
+    probabilities = mask.allowed / np.count_nonzero(mask.allowed)  # (A,)
+    return Distribution(probabilities, np.full(len(probabilities), np.nan))
+
+
+def decide(
+    revision: Revision,
+    policy: Policy,
+    context: Context,
+    *,
+    decision_id: str,
+    secret: bytes,
+    snapshot: str = "",
+) -> Decision:
+    """Decide for one customer at one moment, inside the guardrails.
+
+    Args:
+        revision: the active revision of the agent.
+        policy: learner of the treatment group, built for this revision.
+        context: features, and contacts as the ledger has them in the same transaction.
+        decision_id: unique; it fixes the draw together with `secret`.
+        snapshot: id of the policy's snapshot, for the log.
+    """
+    mask = revision.mask(context)
+    group = assign(revision.agent.holdout, context.customer)
+    if group is Group.CONTROL:
+        mask = hold_out(mask)
+    return choose(
+        revision, policy, context, mask, group,
+        decision_id=decision_id, secret=secret, snapshot=snapshot,
+    )  # fmt: skip
+
+
+def choose(
+    revision: Revision,
+    policy: Policy,
+    context: Context,
+    mask: Mask,
+    group: Group,
+    *,
+    decision_id: str,
+    secret: bytes,
+    snapshot: str,
+) -> Decision:
+    """Draw one action from the distribution under a given mask and group."""
+    treated = group is Group.TREATMENT
+    answer = policy.distribution(context, mask) if treated else _uniform(mask)
+    floor = revision.agent.policy.floor if treated else 1.0
+    distribution = mix_floor(answer.probabilities, mask.allowed, floor)  # (A,)
+    position = draw(distribution, uniform_draw(secret, decision_id))
+    action = revision.actions[position]
+    moment = revision.moment(context)
+    return Decision(
+        decision_id=decision_id,
+        at=context.at,
+        agent=revision.agent.agent,
+        revision=revision.id,
+        policy=policy.name if treated else "uniform",
+        snapshot=snapshot if treated else "",
+        group=group,
+        reason=_reason(mask, group),
+        context=context,
+        actions=tuple(a.id for a in revision.actions),
+        mask=mask,
+        distribution=distribution,
+        expected=answer.expected,
+        action=position,
+        floor=floor,
+        explored=_explored(answer.expected, mask, position),
+        send_at=None if action.is_none else moment.send_at(action),
+    )
+
+
+def _reason(mask: Mask, group: Group) -> Reason:
+    if group is Group.CONTROL:
+        return Reason.CONTROL
+    if mask.all_barred:
+        return Reason.ALL_BARRED
+    return Reason.RANDOM if group is Group.RANDOM else Reason.POLICY
+
+
+def _explored(expected: NDArray[np.float64], mask: Mask, position: int) -> bool:
+    values = expected[mask.indices]  # (E,)
+    return bool(np.any(values > expected[position]))
+
+
+def replay(decision: Decision, revision: Revision, policy: Policy, secret: bytes) -> Decision:
+    """Recompute a logged decision from its revision, policy state, context and mask.
+
+    The answer has the same distribution and the same draw if the log is true and the policy is
+    the one whose snapshot the decision names.
+    """
+    again = choose(
+        revision, policy, decision.context, decision.mask, decision.group,
+        decision_id=decision.decision_id, secret=secret, snapshot=decision.snapshot,
+    )  # fmt: skip
+    return replace(again, at=decision.at)

@@ -1,0 +1,31 @@
+"""The exploration floor: every allowed action keeps a stated minimum probability."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def mix_floor(
+    probabilities: NDArray[np.float64], allowed: NDArray[np.bool_], floor: float
+) -> NDArray[np.float64]:
+    """Mix a distribution with the uniform one over the allowed set: p = (1 - eps) q + eps / |E|.
+
+    The result is renormalised in float64, so it is the very vector that is sampled and logged.
+    The largest importance weight of any target is then |E| / eps.
+
+    Args:
+        probabilities: (A,) q, 0 where barred.
+        allowed: (A,) boolean, at least one true.
+        floor: eps in [0, 1].
+
+    Returns:
+        (A,) float64, exactly 0 where barred, sums to 1 within rounding.
+
+    Example:
+        >>> mix_floor(np.array([1.0, 0.0, 0.0]), np.array([True, False, True]), 0.1).tolist()
+        [0.95, 0.0, 0.05]
+    """
+    share = floor / np.count_nonzero(allowed)
+    mixed = np.where(allowed, (1.0 - floor) * probabilities + share, 0.0)  # (A,)
+    return np.asarray(mixed / mixed.sum(), dtype=np.float64)  # (A,)
