@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from agents.spec import Holdout
 
-_SCALE = 2.0**64
+_SCALE = 2.0**53  # all bits that a float in [0, 1) can hold
 
 
 class Group(StrEnum):
@@ -16,6 +16,11 @@ class Group(StrEnum):
     TREATMENT = "treatment"
     RANDOM = "random"
     CONTROL = "control"
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the learner learns from it: control and random measure, and stay unseen."""
+        return self is Group.TREATMENT
 
 
 def position(salt: str, customer: str) -> float:
@@ -26,7 +31,7 @@ def position(salt: str, customer: str) -> float:
         True
     """
     digest = hashlib.sha256(f"{salt}\0{customer}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / _SCALE
+    return (int.from_bytes(digest[:8], "big") >> 11) / _SCALE
 
 
 def assign(holdout: Holdout, customer: str) -> Group:

@@ -1,0 +1,106 @@
+"""Request bodies read strictly: bounded in size, no duplicate keys, no NaN or infinity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+MAX_BODY = 64 * 1024
+
+
+class BodyError(HTTPException):
+    """A request body cannot be accepted, for its size or its content.
+
+    An HTTPException, since FastAPI hides every other error that reading a body raises.
+    """
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(status, message)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise BodyError(f"the key {twice!r} stands in the body a second time")
+    return values
+
+
+def _refuse_constant(name: str) -> Any:
+    raise BodyError(f"expected finite numbers, got {name}")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 19:
+        raise BodyError(f"expected whole numbers of at most 18 digits, got {len(text)} characters")
+    return int(text)
+
+
+def parse_json(body: bytes) -> Any:
+    """Read JSON strictly.
+
+    Raises:
+        BodyError: it is not UTF-8 JSON, or has a duplicate key, NaN, infinity, a lone surrogate
+            or a very large whole number.
+
+    Example:
+        >>> parse_json(b'{"a": 1}')
+        {'a': 1}
+    """
+    try:
+        value = json.loads(
+            body,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_bounded_int,
+        )
+        json.dumps(value, ensure_ascii=False).encode()  # refuses what UTF-8 cannot carry
+    except (ValueError, RecursionError) as error:
+        raise BodyError(f"expected a JSON body: {error}", status=400) from error
+    return value
+
+
+class StrictRequest(Request):
+    """A request whose body is bounded and whose JSON is read strictly."""
+
+    async def body(self) -> bytes:
+        """Return the body, at most `MAX_BODY` bytes however it is sent."""
+        if not hasattr(self, "_body"):
+            chunks, size = [], 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise BodyError(f"expected a body of at most {MAX_BODY:,} bytes", status=413)
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
+
+    async def json(self) -> Any:
+        """Return the body as strictly read JSON."""
+        return parse_json(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that reads every request strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler so that it sees a `StrictRequest`."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def fingerprint(*parts: object) -> bytes:
+    """Return a digest of a request, the same for the same content in any order of keys."""
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()

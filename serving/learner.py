@@ -1,0 +1,178 @@
+"""The learner: reads the ledger in order, teaches each agent's policy, publishes snapshots.
+
+Its state is a deterministic function of the log: a snapshot carries the position up to which was
+learned, so a learner that dies and starts again ends with the same bytes as one that never died.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agents.context import Context
+from agents.decisions import Decision
+from agents.errors import StateError
+from agents.mask import Mask
+from agents.revision import Revision
+from policies.base import Lesson, Policy
+from policies.registry import create_policy, load_policy
+from policies.snapshot import Manifest
+from serving.ledger import LedgerReader
+from serving.snapshots import SnapshotFolder
+
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Pupil:
+    """One agent's policy as the learner has it.
+
+    Args:
+        position: the ledger position up to which it has learned.
+        published: the position of its newest snapshot.
+    """
+
+    revision: Revision
+    policy: Policy
+    position: int
+    published: int
+    lessons: int
+
+
+@dataclass(slots=True)
+class Learner:
+    """Learns all agents of one ledger.
+
+    Args:
+        every_s: least seconds between two snapshots of one agent.
+    """
+
+    ledger: LedgerReader
+    snapshots: SnapshotFolder
+    every_s: float
+    position: int = 0
+    pupils: dict[str, Pupil] = field(default_factory=dict)
+    _published_at: dict[str, float] = field(default_factory=dict)
+
+    def resume(self) -> None:
+        """Start behind what the snapshots know already, if every agent has one."""
+        active = self.ledger.active()
+        if active and all(self.snapshots.latest(name) for name in active):
+            self.pupils = {name: self._first(name, active[name], 0) for name in active}
+            self.position = min(pupil.position for pupil in self.pupils.values())
+
+    def step(self) -> int:
+        """Read and learn the next batch of the log; return how many rows it read."""
+        entries = self.ledger.entries(self.position, BATCH)
+        for entry in entries:
+            match entry.kind:
+                case "revision":
+                    self._activate(entry.position, entry.body)
+                case "decision":
+                    self._learn(entry.position, Decision.from_record(entry.body), None)
+                case "outcome":
+                    self._outcome(entry.position, entry.body)
+            self.position = entry.position
+        return len(entries)
+
+    def publish(self, *, force: bool = False) -> list[str]:
+        """Publish what has been learned since the last snapshots, if it is time; return ids."""
+        now = time.monotonic()
+        ids = []
+        for name, pupil in self.pupils.items():
+            due = now - self._published_at.get(name, -self.every_s) >= self.every_s
+            if pupil.position > pupil.published and (due or force):
+                ids.append(self._publish(name, pupil))
+                self._published_at[name] = now
+        return ids
+
+    def _publish(self, name: str, pupil: Pupil) -> str:
+        state = pupil.policy.to_bytes()
+        manifest = Manifest.of(
+            state,
+            policy=pupil.policy.name,
+            agent=name,
+            revision=pupil.revision.id,
+            position=pupil.position,
+            lessons=pupil.lessons,
+        )
+        pupil.published = pupil.position
+        return self.snapshots.publish(manifest, state)
+
+    def _activate(self, position: int, body: Mapping[str, Any]) -> None:
+        name = body["agent"]
+        pupil = self.pupils.get(name)
+        if pupil is None:
+            pupil = self.pupils[name] = self._first(name, body["revision"], position)
+        if position <= pupil.position:
+            return  # already part of what it was taken up from
+        revision = self._revision(body["revision"])
+        if pupil.policy.name == revision.agent.policy.learner:
+            pupil.policy = load_policy(pupil.policy.name, pupil.policy.to_bytes(), revision)
+            pupil.revision, pupil.position = revision, position
+        else:
+            self.pupils[name] = Pupil(revision, create_policy(revision), position, position, 0)
+
+    def _first(self, name: str, revision_id: str, position: int) -> Pupil:
+        """Take up an agent from its newest snapshot, or untaught if it has none."""
+        latest = self.snapshots.latest(name)
+        if latest is None:
+            revision = self._revision(revision_id)
+            return Pupil(revision, create_policy(revision), position, position, 0)
+        manifest, state = self.snapshots.read(name, latest)
+        revision = self._revision(manifest.revision)
+        policy = load_policy(manifest.policy, state, revision)
+        return Pupil(revision, policy, manifest.position, manifest.position, manifest.lessons)
+
+    def _outcome(self, position: int, body: Mapping[str, Any]) -> None:
+        if body["counted"]:
+            stored = self.ledger.find_decision(body["event"]["decision_id"])
+            assert stored is not None, "the ledger references each outcome's decision"
+            self._learn(position, stored.decision, body["event"]["outcome"])
+
+    def _learn(self, position: int, decision: Decision, outcome: str | None) -> None:
+        pupil = self.pupils[decision.agent]
+        if position <= pupil.position:
+            return  # learned before the snapshot from which it was taken up
+        pupil.position = position
+        lesson = self._lesson(pupil.revision, decision, outcome)
+        if lesson is not None:
+            pupil.policy.update((lesson,))
+            pupil.lessons += 1
+
+    def _lesson(self, revision: Revision, decision: Decision, outcome: str | None) -> Lesson | None:
+        """Make the lesson of a decision, in terms of the pupil's revision, if it has one."""
+        if not decision.group.teaches:
+            return None
+        if outcome is not None and outcome not in revision.agent.outcomes:
+            return None
+        lesson = Lesson(
+            decision.context, decision.mask, decision.action, decision.propensity, outcome
+        )
+        return (
+            lesson if decision.revision == revision.id else _translate(lesson, decision, revision)
+        )
+
+    def _revision(self, revision_id: str) -> Revision:
+        source = self.ledger.find_revision(revision_id)
+        if source is None:
+            raise StateError(f"the ledger has lost revision {revision_id}")
+        return Revision.from_source(source)
+
+
+def _translate(lesson: Lesson, decision: Decision, revision: Revision) -> Lesson | None:
+    """Rewrite a lesson of an older revision in the positions of the present one.
+
+    Actions that are gone are left out; if the drawn action is gone there is nothing to learn.
+    """
+    reasons = dict(zip(decision.actions, decision.mask.reasons, strict=True))
+    ids = [action.id for action in revision.actions]
+    if decision.action_id not in ids:
+        return None
+    mask = Mask(tuple(reasons.get(name, "not offered then") for name in ids))
+    schema = revision.workspace.customer
+    features = {k: v for k, v in lesson.context.features.items() if k in schema}
+    context: Context = replace(lesson.context, features=features)
+    return replace(lesson, context=context, mask=mask, action=ids.index(decision.action_id))

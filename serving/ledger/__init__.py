@@ -1,0 +1,14 @@
+"""The ledger: the durable, transactional record that decisions are read from and written to."""
+
+from serving.ledger.base import Entry, Ledger, LedgerReader, StoredDecision, StoredOutcome
+from serving.ledger.sqlite import SqliteLedger, SqliteReader
+
+__all__ = [
+    "Entry",
+    "Ledger",
+    "LedgerReader",
+    "SqliteLedger",
+    "SqliteReader",
+    "StoredDecision",
+    "StoredOutcome",
+]

@@ -1,0 +1,91 @@
+"""The server process: Ray, the deployment and the learner, from start to a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agents.errors import StateError
+from agents.load import load_workspace
+from policies.registry import create_policy
+from serving.environment import haproxy_available, set_ray_environment
+from serving.learner_process import LearnerSupervisor
+from serving.settings import Settings, load_keys, prepare_data
+
+logger = logging.getLogger("nextbest")
+
+
+def check_start(settings: Settings) -> None:
+    """Find out in a second, before Ray starts, whether the server can run at all.
+
+    Raises:
+        DocumentError: the workspace is wrong.
+        UnknownNameError, ValueError: an agent's learner or its settings are wrong.
+        StateError: the data folder is not writable or the port is taken.
+    """
+    for revision in load_workspace(settings.workspace).revisions.values():
+        create_policy(revision)
+    prepare_data(settings.data)
+    load_keys(settings.data)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise StateError(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror});"
+                " stop what uses it, or choose another with --port"
+            ) from error
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Run the server inside the context; yields its base URL once it is ready.
+
+    Raises:
+        DocumentError, StateError: as `check_start`.
+    """
+    check_start(settings)
+    private = Path(tempfile.mkdtemp(prefix="nextbest-"))
+    try:
+        set_ray_environment(private)
+        from serving.cluster import cluster  # Ray reads its variables when it is imported
+
+        with cluster(settings, private) as url, _learning(settings):
+            yield url
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _learning(settings: Settings) -> Iterator[None]:
+    learner = LearnerSupervisor(settings)
+    try:
+        yield
+    finally:
+        learner.close()
+
+
+def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the server until SIGINT or SIGTERM, telling each step.
+
+    Raises:
+        DocumentError, StateError: as `check_start`.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    say(f"starting: workspace {settings.workspace}, data {settings.data}")
+    with serving(settings) as url:
+        ingress = "HAProxy" if haproxy_available() else "Ray Serve's own proxy (no HAProxy here)"
+        say(f"ready: {url} behind {ingress}; interactive API at {url}/docs; stop with Ctrl-C")
+        stop.wait()
+        say("stopping: finishing what is under way, publishing what was learned")
+    say("stopped")

@@ -1,0 +1,109 @@
+"""What a server is told at start, and the files it keeps."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agents.errors import StateError
+
+ClockKind = Literal["machine", "driven"]
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a server needs to know.
+
+    Args:
+        workspace: folder with workspace.yaml and agents/.
+        data: folder for the ledger, keys and snapshots; made if missing.
+        host, port: where HTTP listens; loopback unless told otherwise.
+        clock: `machine` in production; `driven` lets requests carry the time (simulation only).
+        snapshot_every_s: least seconds between two snapshots of one agent.
+        poll_s: seconds between two looks of the learner at the ledger, and of a replica at the
+            snapshots.
+    """
+
+    workspace: Path
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    clock: ClockKind = "machine"
+    snapshot_every_s: float = 10.0
+    poll_s: float = 0.5
+
+    @property
+    def ledger(self) -> Path:
+        """The SQLite file."""
+        return self.data / "ledger.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of sealed snapshots, one folder an agent."""
+        return self.data / "snapshots"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The server's secrets: 32 random bytes each, in files that only their owner may read.
+
+    Args:
+        draw: with a decision's id it fixes the random number of the draw.
+        snapshot: signs snapshots, so a replica loads none that the learner did not write.
+        customer: hashes customer ids in exported logs.
+    """
+
+    draw: bytes
+    snapshot: bytes
+    customer: bytes
+
+
+def prepare_data(data: Path) -> None:
+    """Make the data folder.
+
+    Raises:
+        StateError: it cannot be made or written.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"the data folder {data} cannot be made: {error.strerror}") from error
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise StateError(f"the data folder {data} is not writable; choose another with --data")
+
+
+def load_keys(data: Path) -> Keys:
+    """Read the keys of a data folder, making those that are missing.
+
+    Raises:
+        StateError: a key file cannot be read or made, or has the wrong length.
+    """
+    folder = data / "keys"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return Keys(
+            *(_load_key(folder / f"{name}.key") for name in ("draw", "snapshot", "customer"))
+        )
+    except OSError as error:
+        raise StateError(f"the keys in {folder} cannot be used: {error}") from error
+
+
+def _load_key(path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+    else:
+        with os.fdopen(handle, "wb") as file:
+            key = secrets.token_bytes(_KEY_BYTES)
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+    if len(key) != _KEY_BYTES:
+        raise StateError(f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}")
+    return key
