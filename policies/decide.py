@@ -75,6 +75,7 @@ def decide(
         policy: learner of the treatment group, built for this revision.
         context: features, and contacts as the ledger has them in the same transaction.
         decision_id: unique; it fixes the draw together with `secret`.
+        secret: the server's key, without which nobody can foresee a draw.
         snapshot: id of the policy's snapshot, for the log.
     """
     mask = revision.mask(context)
@@ -105,7 +106,6 @@ def choose(
     distribution = mix_floor(answer.probabilities, mask.allowed, floor)  # (A,)
     position = draw(distribution, uniform_draw(secret, decision_id))
     action = revision.actions[position]
-    moment = revision.moment(context)
     return Decision(
         decision_id=decision_id,
         at=context.at,
@@ -116,14 +116,14 @@ def choose(
         group=group,
         reason=_reason(mask, group),
         context=context,
-        actions=tuple(a.id for a in revision.actions),
+        actions=revision.action_ids,
         mask=mask,
         distribution=distribution,
         expected=answer.expected,
         action=position,
         floor=floor,
         explored=_explored(answer.expected, mask, position),
-        send_at=None if action.is_none else moment.send_at(action),
+        send_at=revision.send_at(action, context),
     )
 
 

@@ -23,7 +23,8 @@ def mix_floor(
         (A,) float64, exactly 0 where barred, sums to 1 within rounding.
 
     Example:
-        >>> mix_floor(np.array([1.0, 0.0, 0.0]), np.array([True, False, True]), 0.1).tolist()
+        >>> allowed = np.array([True, False, True])
+        >>> mix_floor(np.array([1.0, 0.0, 0.0]), allowed, 0.1).round(9).tolist()
         [0.95, 0.0, 0.05]
     """
     share = floor / np.count_nonzero(allowed)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from agents.context import Contact, Context, FeatureValue
+from agents.revision import Revision
+from agents.spec import CustomerField
+from policies.encode import Encoder
+from policies.samples import sample_contexts
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def context(features: dict[str, FeatureValue], *days_before: float) -> Context:
+    contacts = [
+        Contact(AT - timedelta(days=days), "a", "o", "service", "email", "x")
+        for days in days_before
+    ]
+    return Context("ann", AT, features, tuple(contacts))
+
+
+def column(encoder: Encoder, name: str, features: dict[str, FeatureValue], *days: float) -> float:
+    return float(encoder.encode(context(features, *days))[encoder.names.index(name)])
+
+
+def with_fields(revision: Revision, fields: dict[str, CustomerField]) -> Revision:
+    workspace = revision.workspace.model_copy(
+        update={"customer": dict(revision.workspace.customer) | fields}
+    )
+    return Revision(workspace, revision.agent)
+
+
+def test_columns_are_the_declared_features(revision: Revision) -> None:
+    names = Encoder(revision).names
+    assert {"tenure_months", "tenure_months?", "plan=basic", "plan?", "app_user=true"} <= set(names)
+    assert not [n for n in names if n.startswith(("age", "time_zone", "consent"))]
+    assert names[-2:] == ("contacts 7d", "contacts 30d")
+    assert len(set(names)) == len(names)
+
+
+def test_numbers_are_standardised_with_what_was_observed(revision: Revision) -> None:
+    encoder, rng = Encoder(revision), np.random.default_rng(0)
+    bills = rng.normal(50.0, 8.0, 400).tolist()
+    for bill in bills:
+        encoder.observe(context({"monthly_bill": bill}))
+    expected = (61.0 - np.mean(bills)) / np.std(bills)
+    assert column(encoder, "monthly_bill", {"monthly_bill": 61.0}) == pytest.approx(expected)
+
+
+def test_numbers_are_clipped_and_zero_before_any_spread(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    assert column(encoder, "monthly_bill", {"monthly_bill": 61.0}) == 0.0
+    encoder.observe(context({"monthly_bill": 1.0}))
+    assert column(encoder, "monthly_bill", {"monthly_bill": 61.0}) == 0.0
+    encoder.observe(context({"monthly_bill": 2.0}))
+    assert column(encoder, "monthly_bill", {"monthly_bill": 1e15}) == 5.0
+    assert column(encoder, "monthly_bill", {"monthly_bill": -1e15}) == -5.0
+
+
+def test_categories_and_booleans(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    assert column(encoder, "plan=plus", {"plan": "plus"}) == 1.0
+    assert column(encoder, "plan=basic", {"plan": "plus"}) == 0.0
+    assert column(encoder, "plan?", {"plan": "plus"}) == 0.0
+    assert column(encoder, "plan?", {"plan": "gone"}) == 1.0
+    assert column(encoder, "app_user=true", {"app_user": True}) == 1.0
+    assert column(encoder, "app_user=true", {"app_user": False}) == -1.0
+
+
+def test_missing_is_zero_but_for_its_indicator(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    x = encoder.encode(context({}))
+    assert {n for n, v in zip(encoder.names, x, strict=True) if v} == {
+        n for n in encoder.names if n.endswith("?")
+    }
+
+
+def test_text_where_a_number_stands_now_counts_as_missing(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    encoder.observe(context({"monthly_bill": "high"}))
+    assert column(encoder, "monthly_bill?", {"monthly_bill": "high"}) == 1.0
+
+
+def test_an_empty_category_value_is_not_missing(revision: Revision) -> None:
+    other = with_fields(revision, {"note": CustomerField(type="category", values=("", "x"))})
+    encoder = Encoder(other)
+    assert column(encoder, "note=", {"note": ""}) == 1.0
+    assert column(encoder, "note=", {}) == 0.0
+    assert column(encoder, "note?", {}) == 1.0
+
+
+def test_contacts_are_counted_by_age_planned_ones_too(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    encoder.observe(context({}))
+    encoder.observe(context({}, 1, 2))
+    mean, sd = 1.0, 1.0  # of 0 and 2
+    assert column(encoder, "contacts 7d", {}, 6.9, -0.5) == (2 - mean) / sd
+    assert column(encoder, "contacts 7d", {}, 7.0, 20) == (0 - mean) / sd
+    assert column(encoder, "contacts 30d", {}, 7.0, 20, 30.0) == (2 - mean) / sd
+
+
+def test_encode_changes_nothing(revision: Revision) -> None:
+    encoder, rng = Encoder(revision), np.random.default_rng(1)
+    for one in sample_contexts(revision, 20, rng):
+        encoder.observe(one)
+    before = encoder.moments()
+    for one in sample_contexts(revision, 20, rng):
+        encoder.encode(one)
+    assert np.array_equal(encoder.moments(), before)
+
+
+def test_restored_by_name_under_a_later_revision(revision: Revision) -> None:
+    encoder, rng = Encoder(revision), np.random.default_rng(1)
+    contexts = sample_contexts(revision, 50, rng)
+    for one in contexts:
+        encoder.observe(one)
+    same = Encoder.restored(revision, encoder.numbers, encoder.moments())
+    assert all(np.array_equal(same.encode(c), encoder.encode(c)) for c in contexts)
+
+    fields = {"monthly_bill": CustomerField(type="category", values=("low",)),
+              "visits": CustomerField(type="integer")}  # fmt: skip
+    later = Encoder.restored(with_fields(revision, fields), encoder.numbers, encoder.moments())
+    features: dict[str, FeatureValue] = {"tenure_months": 33, "visits": 4}
+    assert column(later, "tenure_months", features) == column(encoder, "tenure_months", features)
+    assert column(later, "visits", features) == 0.0
+    assert "monthly_bill" not in later.numbers
+
+
+def test_everything_is_bounded(revision: Revision) -> None:
+    encoder, rng = Encoder(revision), np.random.default_rng(2)
+    for one in sample_contexts(revision, 200, rng):
+        x = encoder.encode(one)
+        assert x.shape == (len(encoder.names),)
+        assert np.abs(x).max() <= 5.0
+        encoder.observe(one)

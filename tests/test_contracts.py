@@ -1,0 +1,53 @@
+"""Every registry crossed with its contract: a new part is checked because it is registered.
+
+A room adds itself by one function that yields (id, check to run) and one line in `CONTRACTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import agents
+from agents.load import load_workspace
+from agents.revision import Revision
+from policies.checks import ALL_CHECKS as POLICY_CHECKS
+from policies.registry import POLICIES
+
+Case = tuple[str, Callable[[], None]]
+
+
+@cache
+def example() -> Revision:
+    """Return the revision of the example workspace."""
+    folder = Path(agents.__file__).parent / "examples" / "telecom"
+    return load_workspace(folder).revisions["retention"]
+
+
+def policies() -> Iterator[Case]:
+    """Cross every policy with every check."""
+    for name, policy in POLICIES.items():
+        for check in POLICY_CHECKS:
+            run = partial(_on_example, check, policy.create)
+            yield f"policies-{name}-{check.__name__}", run
+
+
+def _on_example(check: Callable[..., None], create: Callable[..., object]) -> None:
+    check(create, example())
+
+
+CONTRACTS: list[Case] = list(chain(policies()))
+
+
+@pytest.mark.parametrize("run", [run for _, run in CONTRACTS], ids=[name for name, _ in CONTRACTS])
+def test_contract(run: Callable[[], None]) -> None:
+    run()
+
+
+def test_every_registered_part_is_checked() -> None:
+    assert len({name for name, _ in CONTRACTS}) == len(CONTRACTS)
+    assert len(CONTRACTS) >= len(POLICIES) * len(POLICY_CHECKS)
