@@ -31,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: $(STAMP) ## watch agents learn over HTTP, and get the closing table
-	@$(BIN)/nextbest demo
+	@$(BIN)/nextbest demo --replace
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff format --check .
@@ -44,6 +44,7 @@ test: lint ## lint, then every test and doctest
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m experiments.studies
+	@$(BIN)/python -m serving.benchmark
 
 lock: ## choose versions anew (needs uv and the package index)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -14,6 +16,21 @@ def example_names() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
 
 
+@contextmanager
+def example_folder(name: str) -> Iterator[Path]:
+    """Give the folder of a packaged example workspace.
+
+    Raises:
+        UnknownNameError: there is no such example.
+    """
+    if name not in example_names():
+        raise UnknownNameError(
+            f"there is no example {name!r}; {did_you_mean(name, example_names())}"
+        )
+    with as_file(files("agents").joinpath("examples", name)) as folder:
+        yield folder
+
+
 def write_example(name: str, target: Path) -> list[Path]:
     """Copy an example workspace into a new or empty folder; return the files written.
 
@@ -21,14 +38,10 @@ def write_example(name: str, target: Path) -> list[Path]:
         UnknownNameError: there is no such example.
         StateError: the folder holds something already, or cannot be written.
     """
-    if name not in example_names():
-        raise UnknownNameError(
-            f"there is no example {name!r}; {did_you_mean(name, example_names())}"
-        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StateError(f"{target} exists and is not an empty folder; name another one")
     written = []
-    with as_file(files("agents").joinpath("examples", name)) as source:
+    with example_folder(name) as source:
         for path in sorted(source.rglob("*.yaml")):
             copy = target / path.relative_to(source)
             try:

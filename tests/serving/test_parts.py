@@ -1,0 +1,164 @@
+"""Keys, clocks, snapshots on disk, Ray's environment, the start-up checks and the export."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from agents.errors import ContextError, DocumentError, SnapshotError, StateError, UnknownNameError
+from agents.log import SCHEMA
+from policies.snapshot import Manifest
+from serving.clock import DrivenClock, MachineClock
+from serving.environment import haproxy_available, ray_environment
+from serving.export import export_log
+from serving.server import check_start
+from serving.settings import Settings, load_keys, prepare_data
+from serving.snapshots import SnapshotFolder
+
+Serve = Callable[..., AbstractContextManager[httpx.Client]]
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def manifest(state: bytes, position: int) -> Manifest:
+    return Manifest.of(
+        state, policy="uniform", agent="retention", revision="r", position=position, lessons=1
+    )
+
+
+def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
+    keys = load_keys(tmp_path)
+    assert load_keys(tmp_path) == keys
+    assert len({keys.draw, keys.snapshot, keys.customer}) == 3
+    for file in (tmp_path / "keys").iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+    (tmp_path / "keys" / "draw.key").write_bytes(b"short")
+    with pytest.raises(StateError, match="expected 32 bytes in .* got 5"):
+        load_keys(tmp_path)
+
+
+def test_the_data_folder_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot be made"):
+        prepare_data(tmp_path / "file" / "data")
+
+
+def test_the_machine_clock_never_runs_backwards() -> None:
+    clock = MachineClock()
+    times = [clock.now(None) for _ in range(1_000)]
+    assert times == sorted(times)
+    with pytest.raises(ContextError, match="expected no 'at'"):
+        clock.now(AT)
+
+
+def test_the_driven_clock_tells_what_it_is_told() -> None:
+    assert DrivenClock().now(AT) == AT
+    with pytest.raises(ContextError, match="expected 'at'"):
+        DrivenClock().now(None)
+
+
+def test_snapshots_are_read_newest_first_and_checked(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path, b"k" * 32)
+    assert folder.latest("retention") is None
+    first = folder.publish(manifest(b"one", 9), b"one")
+    second = folder.publish(manifest(b"two", 10), b"two")
+    assert folder.latest("retention") == second > first
+    assert folder.read("retention", first)[1] == b"one"
+    path = tmp_path / "retention" / f"{second}.snapshot"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(SnapshotError):
+        folder.read("retention", second)
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        folder.read("retention", "none")
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_ray_is_told_everything_in_one_place(tmp_path: Path) -> None:
+    variables = ray_environment(tmp_path)
+    assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert variables["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
+    if haproxy_available():
+        assert variables["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+        ports = [value for name, value in variables.items() if name.endswith("_PORT")]
+        assert len(ports) == len(set(ports)) == 4
+
+
+@pytest.mark.skipif(not haproxy_available(), reason="HAProxy for Ray comes for Linux only")
+def test_haproxy_keeps_its_side_doors_on_loopback(tmp_path: Path) -> None:
+    variables = ray_environment(tmp_path)
+    metrics = variables["RAY_SERVE_HAPROXY_METRICS_PORT"]
+    stats = variables["RAY_SERVE_HAPROXY_STATS_PORT"]
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(
+        f"frontend prometheus\n    mode http\n    bind :{metrics}\n"
+        f"listen stats\n    mode http\n    bind *:{stats}\n"
+        "frontend all\n    mode http\n    bind *:8000\n"
+    )
+    wrapper = variables["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    subprocess.run([wrapper, "-c", "-f", str(config)], capture_output=True, check=False)
+    text = config.read_text()
+    assert f"bind 127.0.0.1:{metrics}\n" in text
+    assert f"bind 127.0.0.1:{stats}\n" in text
+    assert "bind *:8000\n" in text
+
+
+def test_a_taken_port_is_found_before_ray_starts(workspace: Path, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(StateError, match=f"cannot listen on 127.0.0.1:{port}"):
+            check_start(Settings(workspace, tmp_path / "data", port=port))
+
+
+def test_a_wrong_workspace_is_found_before_ray_starts(workspace: Path, tmp_path: Path) -> None:
+    agent = workspace / "agents" / "retention.yaml"
+    text = agent.read_text()
+    agent.write_text(text.replace("hybrid_thompson", "hybrid_tompson"))
+    with pytest.raises(UnknownNameError, match="did you mean 'hybrid_thompson'"):
+        check_start(Settings(workspace, tmp_path / "data", port=8432))
+    agent.write_text(text.replace("window: 14d", "window: -14d"))
+    with pytest.raises(DocumentError, match=r"retention\.yaml:6:\d+"):
+        check_start(Settings(workspace, tmp_path / "data", port=8432))
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_log_is_exported_while_the_server_runs(
+    serve: Serve, tmp_path: Path, features: dict[str, Any]
+) -> None:
+    settings = Settings(tmp_path, tmp_path / "data")
+    with serve() as client:
+        for number in range(30):
+            body = {
+                "agent": "retention", "customer": f"name-{number}", "features": features,
+                "at": AT.isoformat(),
+            }  # fmt: skip
+            answer = client.post("/v1/decisions", json=body).json()
+            event = {
+                "outcome_id": f"o{number}", "decision_id": answer["decision_id"],
+                "outcome": "renewed", "at": AT.replace(hour=10).isoformat(),
+            }  # fmt: skip
+            assert client.post("/v1/outcomes", json=event).json()["counted"]
+        soon = AT.replace(day=3)
+        assert export_log(settings, tmp_path / "early", now=soon) == 30
+        late = AT.replace(month=4)
+        assert export_log(settings, tmp_path / "log", now=late) == 30
+    early = pq.read_table(tmp_path / "early" / "decisions.parquet")
+    assert early["closed_at"].null_count == 30
+    table = pq.read_table(tmp_path / "log" / "decisions.parquet")
+    assert table.schema.equals(SCHEMA)
+    assert table["closed_at"].null_count == 0
+    assert all(70 < value <= 80 for value in table["reward"].to_pylist())
+    assert b"name-1" not in (tmp_path / "log" / "decisions.parquet").read_bytes()
+    (revision,) = set(table["revision"].to_pylist())
+    assert (tmp_path / "log" / "revisions" / f"{revision}.json").exists()
+    names = sorted(path.name for path in (tmp_path / "log").iterdir())
+    assert names == ["decisions.parquet", "revisions"]
