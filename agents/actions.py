@@ -52,9 +52,7 @@ class Action:
                 return ""
 
 
-NONE = Action(
-    id=NONE_ID, offer="", kind="", variant="", channel="", window="", cost=0.0, text=""
-)
+NONE = Action(id=NONE_ID, offer="", kind="", variant="", channel="", window="", cost=0.0, text="")
 
 
 def expand(agent: Agent, channels: Mapping[str, Channel]) -> tuple[Action, ...]:

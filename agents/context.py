@@ -51,17 +51,28 @@ class Context:
     contacts: tuple[Contact, ...] = ()
 
 
+def _shown(value: object) -> str:
+    """Write a value of any size and kind for a message, cut short and fit to print."""
+    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+
+
 def _number(name: str, field: CustomerField, value: object) -> int | float:
     whole = field.type == "integer"
     kinds = (int,) if whole else (int, float)
     expected = "a whole number" if whole else "a finite number"
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise ContextError(f"customer.{name}: expected {expected}, got {_shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
         raise ContextError(f"customer.{name}: expected {expected}, got {value!r}")
     low = -_MAX_NUMBER if field.min is None else field.min
     high = _MAX_NUMBER if field.max is None else field.max
     if not low <= value <= high:
         raise ContextError(
-            f"customer.{name}: expected a number from {low:g} to {high:g}, got {value!r}"
+            f"customer.{name}: expected a number from {low:g} to {high:g}, got {_shown(value)}"
         )
     return value if whole else float(value)
 
@@ -70,7 +81,7 @@ def _text(name: str, field: CustomerField, value: object) -> str:
     if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
         raise ContextError(
             f"customer.{name}: expected printable text of at most {_MAX_TEXT} characters,"
-            f" got {str(value)[:40]!r}"
+            f" got {_shown(value)}"
         )
     if field.type == "zone":
         try:
@@ -78,20 +89,34 @@ def _text(name: str, field: CustomerField, value: object) -> str:
         except ValueError as error:
             raise ContextError(f"customer.{name}: {error}") from error
     if field.values and value not in field.values:
-        raise ContextError(
-            f"customer.{name}: got {value!r}; {did_you_mean(value, field.values)}"
-        )
+        raise ContextError(f"customer.{name}: got {value!r}; {did_you_mean(value, field.values)}")
     return value
 
 
 def _value(name: str, field: CustomerField, value: object) -> FeatureValue:
     if field.type == "boolean":
         if not isinstance(value, bool):
-            raise ContextError(f"customer.{name}: expected true or false, got {value!r}")
+            raise ContextError(f"customer.{name}: expected true or false, got {_shown(value)}")
         return value
     if field.type in ("integer", "number"):
         return _number(name, field, value)
     return _text(name, field, value)
+
+
+def check_customer(customer: str) -> str:
+    """Return a customer's identifier; refuse one that could not be stored or shown.
+
+    Identifiers are compared as they are written: no case folding, no Unicode normalisation.
+
+    Raises:
+        ContextError: it is empty, too long, or holds a character that cannot be printed.
+    """
+    if not 1 <= len(customer) <= _MAX_TEXT or not customer.isprintable():
+        raise ContextError(
+            f"customer: expected printable text of 1 to {_MAX_TEXT} characters,"
+            f" got {_shown(customer)}"
+        )
+    return customer
 
 
 def check_features(
@@ -115,7 +140,8 @@ def check_features(
         field = schema.get(name)
         if field is None:
             raise ContextError(
-                f"customer.{name} is not declared in workspace.yaml; {did_you_mean(name, schema)}"
+                f"customer.{_shown(name)[1:-1]} is not declared in workspace.yaml;"
+                f" {did_you_mean(name, schema)}"
             )
         if value is not None:
             checked[name] = _value(name, field, value)

@@ -27,7 +27,7 @@ class Reason(StrEnum):
     ALL_BARRED = "all_barred"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """One draw, complete: context, mask, the very distribution sampled from, and the action.
 
@@ -63,6 +63,12 @@ class Decision:
     floor: float
     explored: bool
     send_at: datetime | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Decision) and self.to_record() == other.to_record()
+
+    def __hash__(self) -> int:
+        return hash(self.decision_id)
 
     @property
     def propensity(self) -> float:

@@ -71,6 +71,8 @@ class Language:
         text = text.removeprefix("ERROR: <input>:").replace(" (in container '')", "")
         if "undeclared reference to" in text:
             unknown = text.split("'")[1]
+            if (field := f"customer.{unknown}") in self._fields:
+                return f"{text}; did you mean {field!r}?"
             return f"{text}; {did_you_mean(unknown, self._fields)}"
         if "double, int" in text or "int, double" in text:
             return f"{text}; write whole numbers beside a 'number' field with a point, as in 3.0"

@@ -6,8 +6,7 @@ import hashlib
 from enum import StrEnum
 
 from agents.spec import Holdout
-
-_SCALE = 2.0**53  # all bits that a float in [0, 1) can hold
+from agents.units import unit_interval
 
 
 class Group(StrEnum):
@@ -31,7 +30,7 @@ def position(salt: str, customer: str) -> float:
         True
     """
     digest = hashlib.sha256(f"{salt}\0{customer}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / _SCALE
+    return unit_interval(digest)
 
 
 def assign(holdout: Holdout, customer: str) -> Group:

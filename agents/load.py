@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,18 @@ from pydantic import BaseModel, ValidationError
 from agents.errors import DocumentError, did_you_mean
 from agents.expressions import Language
 from agents.revision import Revision
-from agents.spec import Agent, Document, EligibilitySpec, Workspace
+from agents.spec import CURRENCY_PATTERN, Agent, Document, EligibilitySpec, Workspace
+from agents.units import NAME_PATTERN
 from agents.yamlsource import Path as KeyPath
 from agents.yamlsource import Source, read_yaml
 
 D = TypeVar("D", bound=Document)
+
+_QUOTED = re.compile(r"'(\w+)'")
+_PATTERNS = {
+    NAME_PATTERN: "a name of lower-case letters, digits and '_' that begins with a letter",
+    CURRENCY_PATTERN: "a currency of three capitals such as 'EUR'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ def load_workspace(folder: Path) -> LoadedWorkspace:
     source = _read(folder / "workspace.yaml", folder)
     workspace = parse_workspace(source)
     revisions, texts = {}, {}
-    for path in sorted((folder / "agents").glob("*.yaml")):
+    for path in sorted((folder / "agents").glob("*.y*ml")):
         agent_source = _read(path, folder)
         agent = parse_agent(agent_source, workspace)
         if agent.agent != path.stem:
@@ -97,11 +105,16 @@ def _read(path: Path, folder: Path) -> Source:
 
 def _validate(model: type[D], source: Source) -> D:
     try:
-        return model.model_validate_json(json.dumps(source.value), strict=True)
+        return model.model_validate_json(
+            json.dumps(source.value), strict=True, by_alias=True, by_name=False
+        )
     except ValidationError as failure:
+        errors = failure.errors(include_url=False)
+        # A misspelt word is a missing one too; the word that stands there is the better lead.
+        present = [error for error in errors if error["type"] != "missing"]
         faults = [
             (_key_path(source, error["loc"]), _explain(model, dict(error)))
-            for error in failure.errors(include_url=False)
+            for error in present or errors
         ]
     _raise_first(source, iter(faults))
     raise AssertionError("a validation error has at least one fault")
@@ -117,31 +130,42 @@ def _key_path(source: Source, loc: tuple[str | int, ...]) -> KeyPath:
     """Turn a validator's location into the document's own keys (it names union members too)."""
     path: KeyPath = ()
     for part in loc:
-        if (*path, str(part)) in source.places or part == loc[-1]:
+        if part != "[key]" and ((*path, str(part)) in source.places or part == loc[-1]):
             path = (*path, str(part))
     return path
 
 
 def _explain(model: type[BaseModel], error: dict[str, Any]) -> str:
-    got = error["input"]
-    shown = "" if isinstance(got, (dict, list)) else f", got {str(got)[:60]!r}"
+    got, facts, loc = error["input"], error.get("ctx", {}), error["loc"]
+    shown = "" if isinstance(got, (dict, list)) else f", got {_as_written(got)}"
     match error["type"]:
         case "extra_forbidden":
-            word = str(error["loc"][-1])
-            return f"unknown word {word!r}; {did_you_mean(word, _words(model, error['loc'][:-1]))}"
+            hint = did_you_mean(str(loc[-1]), _words(model, loc[:-1]))
+            message = f"unknown word {loc[-1]!r}; {hint}"
         case "missing":
-            return f"{error['loc'][-1]!r} is missing"
+            message = f"{loc[-1]!r} is missing"
         case "value_error":
-            return str(error["ctx"]["error"])
+            message = str(facts["error"])
+        case "union_tag_not_found":
+            message = "'rule' is missing; it says what it limits, as in 'rule: frequency_cap'"
         case "union_tag_invalid":
-            rules = [tag.strip(" '") for tag in error["ctx"]["expected_tags"].split(",")]
-            return f"unknown rule {error['ctx']['tag']!r}; {did_you_mean(error['ctx']['tag'], rules)}"
+            hint = did_you_mean(facts["tag"], _QUOTED.findall(facts["expected_tags"]))
+            message = f"unknown rule {facts['tag']!r}; {hint}"
         case "literal_error" if isinstance(got, str):
-            words = error["ctx"]["expected"].replace(" or ", ", ").split(", ")
-            return f"got {got!r}; {did_you_mean(got, [word.strip(chr(39)) for word in words])}"
+            message = f"got {got!r}; {did_you_mean(got, _QUOTED.findall(facts['expected']))}"
+        case "too_short":
+            message = f"expected at least {facts['min_length']} of them, got none"
+        case "string_pattern_mismatch":
+            message = f"expected {_PATTERNS[facts['pattern']]}{shown}"
         case _:
-            message = error["msg"].removeprefix("Input should be ")
-            return f"expected {message[0].lower()}{message[1:]}{shown}"
+            text = error["msg"].removeprefix("Input should be ").replace(" should ", " to ")
+            message = f"expected {text[0].lower()}{text[1:]}{shown}"
+    return message
+
+
+def _as_written(value: object) -> str:
+    """Write a plain value as a YAML document has it, cut short."""
+    return repr(value[:60]) if isinstance(value, str) else json.dumps(value)
 
 
 def _words(annotation: Any, loc: tuple[str | int, ...]) -> list[str]:
@@ -175,6 +199,11 @@ def _workspace_faults(workspace: Workspace) -> Iterator[tuple[KeyPath, str]]:
     zones = [name for name, field in workspace.customer.items() if field.type == "zone"]
     for name in zones[1:]:
         yield ("customer", name), f"expected one zone field at most, and {zones[0]!r} is one"
+    if not zones:
+        for name, channel in workspace.channels.items():
+            if channel.quiet_hours is not None or channel.windows:
+                path = ("channels", name, "quiet_hours" if channel.quiet_hours else "windows")
+                yield path, "expected a customer field of type 'zone' to know the local time by"
     booleans = [n for n, field in workspace.customer.items() if field.type == "boolean"]
     for name, channel in workspace.channels.items():
         if channel.consent is not None and channel.consent not in booleans:
@@ -189,7 +218,10 @@ def _agent_faults(agent: Agent, workspace: Workspace) -> Iterator[tuple[KeyPath,
         for position, channel in enumerate(offer.channels):
             path = ("offers", name, "channels", str(position))
             if channel not in workspace.channels:
-                yield path, f"{channel!r} is no channel; {did_you_mean(channel, workspace.channels)}"
+                yield (
+                    path,
+                    f"{channel!r} is no channel; {did_you_mean(channel, workspace.channels)}",
+                )
             elif channel in offer.channels[:position]:
                 yield path, f"{channel!r} is listed twice"
     for name in agent.guardrails:

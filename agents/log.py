@@ -76,6 +76,8 @@ def log_row(
 
     Args:
         position: order in which the ledger committed the decision.
+        decision: what was decided.
+        revision: the revision of the agent that decided it.
         events: all outcomes received for it; those that do not count are left out.
         now: the ledger's clock; windows that end later are open, so `closed_at` is null.
         key: secret of the customer hash.

@@ -48,7 +48,7 @@ def _bars(rule: Guardrail, moment: Moment) -> list[Bar]:
     """Ask one rule; if it fails, everything it speaks of is barred (fail closed)."""
     try:
         return list(rule.bars(moment))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in a rule must bar
         why = f"could not be checked ({type(error).__name__}: {error})"
         return [Bar(rule.actions, why)]
 
@@ -60,6 +60,7 @@ def make_mask(
 
     Args:
         rules: in the order in which their reasons take precedence.
+        moment: one customer now, shared by all rules.
         count: number of actions A, `none` first.
         always_act: bar `none` while anything else is allowed.
     """

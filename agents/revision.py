@@ -9,13 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.actions import Action, expand
-from agents.context import Contact, Context, check_features
+from agents.context import Contact, Context, check_customer, check_features
 from agents.errors import UnknownNameError, did_you_mean
 from agents.expressions import Language
 from agents.guardrails import Moment, Rulebook, compile_guardrails
 from agents.mask import Mask, make_mask
 from agents.schedule import next_within
 from agents.spec import Agent, Workspace
+from agents.units import require_utc
+
+HISTORY = timedelta(days=30)
+"""Contacts of at least this long are part of every context, for learners to count."""
 
 
 def _canonical(workspace: Workspace, agent: Agent) -> bytes:
@@ -23,34 +27,33 @@ def _canonical(workspace: Workspace, agent: Agent) -> bytes:
         "agent": agent.model_dump(mode="json", by_alias=True),
         "workspace": workspace.model_dump(mode="json", by_alias=True),
     }
-    text = json.dumps(documents, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return json.dumps(documents, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class Revision:
     """Everything a decision needs of an agent: its documents, actions and compiled guardrails.
 
     The id is the SHA-256 of the canonical JSON of both documents, so equal content has one name
-    on every machine, and a stored `source` rebuilds the same revision.
+    on every machine, and a stored `source` rebuilds the same revision. The order in which offers
+    and guardrails are written is content: positions and the precedence of reasons follow it.
 
     Attributes:
         id: 16 hexadecimal digits.
         actions: `none` first; positions in masks and distributions refer to it.
-        lookback: how far back contacts matter to any guardrail.
+        lookback: how far back a context's contacts reach: what guardrails and learners look at.
     """
 
-    def __init__(
-        self, workspace: Workspace, agent: Agent, *, source: bytes | None = None
-    ) -> None:
+    def __init__(self, workspace: Workspace, agent: Agent, *, source: bytes | None = None) -> None:
         self.source = source or _canonical(workspace, agent)
         self.id = hashlib.sha256(self.source).hexdigest()[:16]
         self.workspace = workspace
         self.agent = agent
         self.actions: tuple[Action, ...] = expand(agent, workspace.channels)
+        self.action_ids = tuple(action.id for action in self.actions)
         self._language = Language(workspace.customer)
         book = Rulebook(workspace, agent, self.actions, self._language)
         self.guardrails = compile_guardrails(book)
-        self.lookback = max((rule.lookback for rule in self.guardrails), default=timedelta(0))
+        self.lookback = max(HISTORY, *(rule.lookback for rule in self.guardrails))
         self._index = {action.id: index for index, action in enumerate(self.actions)}
         self._zone_field = next(
             (name for name, field in workspace.customer.items() if field.type == "zone"), None
@@ -89,10 +92,11 @@ class Revision:
         """Check a customer's features against the schema and make a context of them.
 
         Raises:
-            ContextError: the features do not fit the customer schema.
+            ContextError: the features do not fit the customer schema, or the identifier is none.
+            ValueError: `at` has no UTC offset, so it names no instant.
         """
         checked = check_features(self.workspace.customer, features)
-        return Context(customer, at, checked, tuple(contacts))
+        return Context(check_customer(customer), require_utc(at), checked, tuple(contacts))
 
     def mask(self, context: Context) -> Mask:
         """Apply every guardrail to every action for one customer now."""
@@ -103,13 +107,23 @@ class Revision:
 
     def moment(self, context: Context) -> Moment:
         """Work out what several guardrails share: the zone, the bound features, sending times."""
-        zone = context.features.get(self._zone_field) if self._zone_field else None
-        known = zone if isinstance(zone, str) else None
-        sends = {slot: self._send_at(slot, context.at, known) for slot in self._slots}
-        return Moment(context, known, self._language.bind(context.features), sends)
+        zone = self._zone(context)
+        sends = {slot: self._send_at(*slot, context.at, zone) for slot in self._slots}
+        return Moment(context, zone, self._language.bind(context.features), sends)
 
-    def _send_at(self, slot: tuple[str, str], at: datetime, zone: str | None) -> datetime | None:
-        channel, window = slot
+    def send_at(self, action: Action, context: Context) -> datetime | None:
+        """Return when an action decided now would reach the customer; None for `none`."""
+        if action.is_none:
+            return None
+        return self._send_at(action.channel, action.window, context.at, self._zone(context))
+
+    def _zone(self, context: Context) -> str | None:
+        zone = context.features.get(self._zone_field) if self._zone_field else None
+        return zone if isinstance(zone, str) else None
+
+    def _send_at(
+        self, channel: str, window: str, at: datetime, zone: str | None
+    ) -> datetime | None:
         if not window:
             return at
         span = self.workspace.channels[channel].windows[window]

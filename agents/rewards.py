@@ -20,22 +20,23 @@ def counted(
 ) -> list[OutcomeEvent]:
     """Keep the events that count: declared, inside their window, and `once` where it says so.
 
-    A window is half-open, (decided_at, decided_at + window]; an event at the very instant of the
-    decision counts too, since clocks have finite resolution.
+    A window is half-open, [decided_at, decided_at + window): an event at the very instant of the
+    decision counts, since clocks have finite resolution; one at the very end comes too late, so
+    nothing can be added once the window has ended. An event sent twice under one id counts once.
 
     Returns:
         The counting events, oldest first.
     """
     kept: list[OutcomeEvent] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for event in sorted(events, key=lambda event: (event.at, event.outcome_id)):
         outcome = agent.outcomes.get(event.outcome)
-        if outcome is None or not decided_at <= event.at <= decided_at + outcome.window:
+        if outcome is None or not decided_at <= event.at < decided_at + outcome.window:
             continue
-        if outcome.count == "once" and event.outcome in seen:
-            continue
-        seen.add(event.outcome)
-        kept.append(event)
+        once = (event.outcome, event.outcome_id if outcome.count == "each" else "")
+        if once not in seen:
+            seen.add(once)
+            kept.append(event)
     return kept
 
 

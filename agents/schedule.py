@@ -7,12 +7,13 @@ is never turned into an instant, since it may not exist or exist twice.
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from agents.spec import LocalSpan
 from agents.units import zone_info
 
-_STEP = timedelta(minutes=15)
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 
 
 def within(span: LocalSpan, instant: datetime, zone: str) -> bool:
@@ -37,10 +38,26 @@ def _ahead(local: time, target: time) -> timedelta:
     return (timedelta(hours=target.hour, minutes=target.minute) - clock) % _DAY
 
 
+def _change(low: datetime, high: datetime, rules: ZoneInfo) -> datetime:
+    """Find by halving the first instant after `low` whose UTC offset is not `low`'s, as `high`'s.
+
+    Zones change at whole seconds, so the search ends at an exact instant.
+    """
+    before = low.astimezone(rules).utcoffset()
+    while high - low > _SECOND:
+        middle = low + (high - low) / 2
+        if middle.astimezone(rules).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
 def next_within(span: LocalSpan, instant: datetime, zone: str) -> datetime:
     """Return the first instant, now or later, at which the customer's local time is in the span.
 
-    A span that a clock change skips on that day is reached on the next one.
+    A span that a clock change skips whole on that day is reached on the next one; of a span that
+    is skipped in part, the rest counts.
 
     Args:
         span: daily span of local time.
@@ -55,10 +72,6 @@ def next_within(span: LocalSpan, instant: datetime, zone: str) -> datetime:
     rules = zone_info(zone)
     local = instant.astimezone(rules)
     candidate = instant + _ahead(local.time(), span.from_)
-    shift = candidate.astimezone(rules).utcoffset()
-    before = local.utcoffset()
-    if shift is not None and before is not None:
-        candidate = max(instant, candidate - (shift - before))
-    while not within(span, candidate, zone):
-        candidate += _STEP
-    return candidate
+    if candidate.astimezone(rules).utcoffset() == local.utcoffset():
+        return candidate
+    return next_within(span, _change(instant, candidate, rules), zone)

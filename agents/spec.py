@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from agents.units import Duration, LocalTime, Name, Zone
 
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
+
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Money = Annotated[float, Field(ge=-1e9, le=1e9)]
@@ -176,7 +178,7 @@ class Workspace(Document):
     """What all agents share: currency, zone, customers, channels, organisation-wide rules."""
 
     workspace: Name
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
     zone: Zone = Field(description="where calendar periods of the organisation are counted")
     customer: dict[Name, CustomerField] = Field(min_length=1)
     channels: dict[Name, Channel] = Field(min_length=1)

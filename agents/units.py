@@ -12,13 +12,15 @@ from pydantic import BeforeValidator, PlainSerializer, StringConstraints
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_LONGEST = timedelta(days=3_660)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 def parse_duration(text: object) -> timedelta:
     """Read an exact duration: a positive whole number and one of s, m, h, d, w.
 
-    A day is 86,400 seconds; months are refused because they have no fixed length.
+    A day is 86,400 seconds; months are refused because they have no fixed length, and more than
+    3,660 days (ten years) because no campaign lasts as long.
 
     Raises:
         ValueError: the text is not such a duration.
@@ -35,7 +37,10 @@ def parse_duration(text: object) -> timedelta:
             f"expected a positive duration such as '30m', '24h' or '7d' (units s, m, h, d, w),"
             f" got {text!r}"
         )
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    duration = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    if duration > _LONGEST:
+        raise ValueError(f"expected a duration of at most {_LONGEST.days}d, got {text!r}")
+    return duration
 
 
 def parse_time(text: object) -> time:
@@ -114,6 +119,16 @@ def parse_instant(text: object) -> datetime:
         raise ValueError(expected) from error
 
 
+def unit_interval(digest: bytes) -> float:
+    """Map a digest to [0, 1) by its first 53 bits, all that such a float can hold.
+
+    Example:
+        >>> unit_interval(bytes(8)), unit_interval(bytes([255] * 8)) < 1.0
+        (0.0, True)
+    """
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2.0**53
+
+
 def describe_duration(duration: timedelta) -> str:
     """Write a duration in the largest unit that divides it.
 
@@ -133,4 +148,5 @@ LocalTime = Annotated[
     time, BeforeValidator(parse_time), PlainSerializer(lambda value: f"{value:%H:%M}", str)
 ]
 Zone = Annotated[str, BeforeValidator(parse_zone)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

@@ -7,6 +7,7 @@ NaN and infinity, numbers not written in plain decimals, deep nesting, large fil
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from agents.errors import DocumentError
 
@@ -39,6 +41,7 @@ _NUMBER_LIKE = re.compile(
     r"[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9][0-9_]*|[0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?"
     r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"
 )
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -91,12 +94,21 @@ class _Reader:
         self._nodes += 1
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise self.refuse(event, "anchors and aliases are not accepted; write it out", path)
-        if getattr(event, "tag", None):
-            raise self.refuse(event, f"tags are not accepted, got {event.tag!s}", path)
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise self.refuse(event, f"tags are not accepted, got {tag!s}", path)
         if len(path) > MAX_DEPTH:
             raise self.refuse(event, f"expected at most {MAX_DEPTH} levels of nesting", path[:3])
         if self._nodes > MAX_NODES:
             raise self.refuse(event, f"expected at most {MAX_NODES:,} values in one file", path)
+
+    def _text(self, event: ScalarEvent, path: Path) -> str:
+        """Return the text; an escape may have brought a character into it that no store holds."""
+        text: str = event.value
+        bad = _UNSTORABLE.search(text)
+        if bad:
+            raise self.refuse(event, f"the character {bad[0]!a} is not accepted", path)
+        return text
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -104,7 +116,7 @@ class _Reader:
             if not isinstance(event, ScalarEvent):
                 raise self.refuse(event, "expected a name as key", path)
             self._check(event, path)
-            key = event.value
+            key = self._text(event, path)
             if key in values:
                 raise self.refuse(event, f"the key {key!r} stands here a second time", path)
             here = (*path, key)
@@ -121,14 +133,14 @@ class _Reader:
         return items
 
     def _scalar(self, event: ScalarEvent, path: Path) -> Any:
-        text: str = event.value
+        text = self._text(event, path)
         if not event.implicit[0]:  # quoted, or a block: text as it stands
             return text
         if text.lower() in _WORDS and text in (text.lower(), text.title(), text.upper()):
             return _WORDS[text.lower()]
         if _INTEGER.fullmatch(text):
             return int(text)
-        if _DECIMAL.fullmatch(text):
+        if _DECIMAL.fullmatch(text) and math.isfinite(float(text)):
             return float(text)
         if _NUMBER_LIKE.fullmatch(text):
             raise self.refuse(
@@ -141,7 +153,7 @@ class _Reader:
 
 
 def read_yaml(text: str, file: str) -> Source:
-    """Read one YAML document strictly.
+    r"""Read one YAML document strictly.
 
     Args:
         text: the document, at most `MAX_BYTES` as UTF-8.
@@ -151,7 +163,7 @@ def read_yaml(text: str, file: str) -> Source:
         DocumentError: it is not YAML 1.2, or uses anything the module's head lists as refused.
 
     Example:
-        >>> read_yaml("start: 21:00\\ncountry: NO\\n", "a.yaml").value
+        >>> read_yaml("start: 21:00\ncountry: NO\n", "a.yaml").value
         {'start': '21:00', 'country': 'NO'}
     """
     source = Source(file)
@@ -164,6 +176,11 @@ def read_yaml(text: str, file: str) -> Source:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = f"this is not YAML: {error.problem or error.context}"
+        raise DocumentError(message, file=file, line=line, column=column) from None
+    except ReaderError as error:
+        before = text[: error.position]
+        message = f"this is not YAML: the character {chr(error.character)!a} is not accepted"
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise DocumentError(message, file=file, line=line, column=column) from None
     except (YAMLError, ValueError) as error:
         message = f"this is not YAML: {str(error).splitlines()[0]}"

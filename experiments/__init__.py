@@ -1,1 +1,1 @@
-"""TBD."""
+"""Decision logs to value: estimators, intervals, diagnostics, lift and their reports."""

@@ -14,11 +14,11 @@ from agents.decisions import Decision, Reason
 from agents.groups import Group, assign
 from agents.mask import Mask
 from agents.revision import Revision
+from agents.units import unit_interval
 from policies.base import Distribution, Policy
 from policies.floor import mix_floor
 
 _CONTROL = "holdout: the customer is in the control group"
-_SCALE = 2.0**64
 
 
 def uniform_draw(secret: bytes, decision_id: str) -> float:
@@ -27,7 +27,7 @@ def uniform_draw(secret: bytes, decision_id: str) -> float:
     Nobody without the secret can foresee a draw; with it, every draw can be repeated.
     """
     digest = hmac.new(secret, decision_id.encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:8], "big") / _SCALE
+    return unit_interval(digest)
 
 
 def draw(distribution: NDArray[np.float64], u: float) -> int:

@@ -79,13 +79,18 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     Raises:
         DocumentError, StateError: as `check_start`.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     say(f"starting: workspace {settings.workspace}, data {settings.data}")
     with serving(settings) as url:
+        stop = _stop_signal()  # only now: Ray takes the signals for itself when it starts
         ingress = "HAProxy" if haproxy_available() else "Ray Serve's own proxy (no HAProxy here)"
         say(f"ready: {url} behind {ingress}; interactive API at {url}/docs; stop with Ctrl-C")
         stop.wait()
         say("stopping: finishing what is under way, publishing what was learned")
     say("stopped")
+
+
+def _stop_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

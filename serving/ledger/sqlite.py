@@ -7,12 +7,9 @@ checked at start; apsw brings its own SQLite.
 
 from __future__ import annotations
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -23,12 +20,11 @@ from agents.context import Contact
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import StateError
 from serving.ledger.base import Entry, StoredDecision, StoredOutcome
+from serving.ledger.sqlite_file import prepare, take_lock
 
-SCHEMA_VERSION = 1
 _SAFE_SQLITE = 3_051_003
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LOCK_WAIT_S = 15.0
 
 _DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
 _FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
@@ -130,10 +126,10 @@ class SqliteLedger(SqliteReader):
             raise StateError(f"expected SQLite 3.51.3 or later, got {apsw.sqlite_lib_version()}")
         with ExitStack() as undo:
             try:
-                lock = undo.enter_context(_take_lock(path.with_suffix(".lock")))
+                lock = undo.enter_context(take_lock(path.with_suffix(".lock")))
                 connection = apsw.Connection(str(path))
                 undo.callback(connection.close)
-                _prepare(connection, path)
+                prepare(connection, path)
             except (OSError, apsw.Error) as error:
                 raise StateError(f"the ledger {path} cannot be opened: {error}") from error
             undo.pop_all()
@@ -266,36 +262,3 @@ class SqliteLedger(SqliteReader):
             "INSERT INTO log VALUES (?, ?, ?)", (self._position, kind, orjson.dumps(body))
         )
         return self._position
-
-
-def _take_lock(path: Path) -> IO[bytes]:
-    lock = path.open("wb")
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                lock.close()
-                raise StateError(
-                    f"another server writes to {path.parent}; stop it, or choose another --data"
-                ) from None
-            time.sleep(0.1)
-        else:
-            return lock
-
-
-def _prepare(connection: apsw.Connection, path: Path) -> None:
-    connection.set_busy_timeout(5_000)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    (version,) = connection.execute("PRAGMA user_version").fetchone() or (0,)
-    if version not in (0, SCHEMA_VERSION):
-        raise StateError(
-            f"expected version {SCHEMA_VERSION} of the ledger {path}, got {version};"
-            " run the nextbest that wrote it"
-        )
-    schema = files("serving.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-    connection.execute(schema)
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

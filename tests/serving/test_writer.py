@@ -14,6 +14,12 @@ from serving.ledger import Ledger, SqliteLedger, SqliteReader
 from serving.writer import MAX_BATCH, Writer
 
 
+async def outcomes(writer: Writer, *works: Callable[[Ledger], Any]) -> list[Any]:
+    """Submit jobs together and return each one's result or error."""
+    jobs: list[asyncio.Future[Any]] = [writer.submit(work) for work in works]
+    return await asyncio.gather(*jobs, return_exceptions=True)
+
+
 def note(name: str, value: str) -> Callable[[Ledger], str | None]:
     return lambda ledger: ledger.note(name, value)
 
@@ -26,11 +32,8 @@ def test_a_failing_job_undoes_itself_and_nobody_else(tmp_path: Path) -> None:
         ledger.note("half", "done")
         raise ValueError("no")
 
-    async def work() -> list[Any]:
-        jobs = [writer.submit(note("a", "1")), writer.submit(fails), writer.submit(note("b", "2"))]
-        return await asyncio.gather(*jobs, return_exceptions=True)
-
-    first, second, third = asyncio.run(work())
+    work = outcomes(writer, note("a", "1"), fails, note("b", "2"))
+    first, second, third = asyncio.run(work)
     writer.close()
     assert (first, third) == ("1", "2")
     assert isinstance(second, ValueError)
@@ -43,11 +46,10 @@ def test_many_jobs_run_in_the_order_they_came(tmp_path: Path) -> None:
     writer = Writer(lambda: SqliteLedger.open(tmp_path / "ledger.sqlite"))
     seen: list[int] = []
 
-    async def work() -> None:
-        jobs = [writer.submit(lambda _, i=i: seen.append(i)) for i in range(5 * MAX_BATCH)]
-        await asyncio.gather(*jobs)
+    def append(number: int) -> Callable[[Ledger], None]:
+        return lambda _: seen.append(number)
 
-    asyncio.run(work())
+    asyncio.run(outcomes(writer, *map(append, range(5 * MAX_BATCH))))
     writer.close()
     assert seen == list(range(5 * MAX_BATCH))
 
@@ -71,19 +73,10 @@ def test_a_commit_that_fails_fails_every_job_of_the_batch(tmp_path: Path) -> Non
         assert isinstance(ledger, SqliteLedger)
         ledger._db.execute("ROLLBACK")
 
-    async def work() -> list[Any]:
-        jobs = [writer.submit(note("a", "1")), writer.submit(breaks_the_transaction)]
-        return await asyncio.gather(*jobs, return_exceptions=True)
-
-    answers = asyncio.run(work())
+    answers = asyncio.run(outcomes(writer, note("a", "1"), breaks_the_transaction))
     assert all(isinstance(answer, StateError) for answer in answers[1:])
-    again = asyncio.run(_one(writer, note("b", "2")))
+    assert asyncio.run(outcomes(writer, note("b", "2"))) == ["2"]
     writer.close()
-    assert again == "2"
-
-
-async def _one(writer: Writer, work: Callable[[Ledger], Any]) -> Any:
-    return await writer.submit(work)
 
 
 def test_a_cancelled_waiter_does_not_stop_the_commit(tmp_path: Path) -> None:
@@ -103,7 +96,7 @@ def test_a_cancelled_waiter_does_not_stop_the_commit(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.ledger.sqlite._LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr("serving.ledger.sqlite_file.LOCK_WAIT_S", 0.2)
     ledger = SqliteLedger.open(tmp_path / "ledger.sqlite")
     with pytest.raises(StateError, match="another server writes to"):
         SqliteLedger.open(tmp_path / "ledger.sqlite")

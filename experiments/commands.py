@@ -1,0 +1,254 @@
+"""The command that values policies from a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from agents.checker import check_log
+from agents.errors import LogError, SnapshotError, UnknownNameError, did_you_mean
+from agents.groups import Group
+from agents.revision import Revision
+from experiments.closing import closing_table
+from experiments.demo import Demo, run_demo
+from experiments.estimators import ESTIMATORS
+from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, declared_range, evaluate
+from experiments.lift import lift
+from experiments.logs import LoggedDecisions, fingerprint, read_log, read_table
+from experiments.report import (
+    audit_line,
+    diagnostics_table,
+    groups_table,
+    lift_table,
+    lift_warnings,
+    value_table,
+)
+from experiments.revisions import hidden_features, read_revisions
+from experiments.targets import logged_target, none_target, snapshot_target, uniform_target
+from experiments.tracking import DATABASE, open_tracking, record
+from policies.registry import load_policy
+from policies.snapshot import unseal
+
+app = typer.Typer()
+
+_DEMO_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+)
+
+_POLICIES: list[str] = ["uniform"]
+_ESTIMATORS = list(DEFAULT_ESTIMATORS)
+_SHOWN = 20
+_BY_NAME = {"uniform": uniform_target, "none": none_target, "logged": logged_target}
+
+
+class Rows(StrEnum):
+    """Which decisions the values are computed from."""
+
+    RANDOM = "random"
+    TREATMENT = "treatment"
+    ALL = "all"
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups that are kept; control decisions never tell the value of another policy."""
+        if self is Rows.ALL:
+            return (Group.TREATMENT, Group.RANDOM)
+        return (Group(self.value),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """What every policy on the command line is valued with.
+
+    Args:
+        log: closed decisions of all groups.
+        rows: those that values are computed from.
+        revisions: by id, as far as they stand beside the log.
+        key: file of the key that snapshots are signed with.
+    """
+
+    log: LoggedDecisions
+    rows: LoggedDecisions
+    revisions: Mapping[str, Revision]
+    estimators: Sequence[str]
+    level: float
+    key: Path | None
+
+    @property
+    def newest(self) -> Revision | None:
+        """The revision of the last decision, if it is known."""
+        return self.revisions.get(str(self.log.revision[np.argmax(self.log.at)]))
+
+    def ask(self, name: str) -> Evaluation:
+        """Value one policy, by its name or its snapshot file."""
+        newest = self.newest
+        return evaluate(
+            self.rows,
+            self._target(name),
+            name=name if name in _BY_NAME else Path(name).stem,
+            estimators=self.estimators,
+            level=self.level,
+            reward_range=declared_range(newest) if newest else None,
+            exclude=hidden_features(newest) if newest else frozenset(),
+        )
+
+    def _target(self, name: str) -> NDArray[np.float64]:
+        if name in _BY_NAME:
+            return _BY_NAME[name](self.rows)  # (N, A)
+        path = Path(name)
+        if not path.is_file():
+            hint = did_you_mean(name, _BY_NAME)
+            raise UnknownNameError(f"--policy: {name!r} is no snapshot file; {hint}")
+        if self.key is None:
+            raise SnapshotError(
+                "--key: expected the key file that the snapshot was signed with, got none;"
+                " a server keeps it in its data folder as keys/snapshot.key"
+            )
+        try:
+            manifest, state = unseal(path.read_bytes(), self.key.read_bytes())
+        except OSError as error:
+            raise SnapshotError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return snapshot_target(
+            self.rows,
+            self.revisions,
+            lambda revision: load_policy(manifest.policy, state, revision),
+        )
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    log: Annotated[Path, typer.Argument(help="Parquet file of the log, or a folder of them.")],
+    policy: Annotated[
+        list[str], typer.Option(help="uniform, none, logged, or a snapshot file; repeatable.")
+    ] = _POLICIES,
+    group: Annotated[Rows, typer.Option(help="Whose decisions are used.")] = Rows.ALL,
+    estimator: Annotated[
+        list[str], typer.Option(help=f"Any of {', '.join(ESTIMATORS)}; repeatable.")
+    ] = _ESTIMATORS,
+    agent: Annotated[str | None, typer.Option(help="Whose log, if it has several agents.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Key file that snapshots are signed with.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.95,
+    workspace: Annotated[
+        Path | None, typer.Option(help="Re-check every decision against this folder's YAML.")
+    ] = None,
+    track: Annotated[
+        Path | None, typer.Option(help="Folder in which to record MLflow runs.")
+    ] = None,
+) -> None:
+    """Value policies from a decision log alone, and compare the groups it holds.
+
+    Prints the estimated value of each policy with an interval, what speaks for and against
+    believing it, and what the groups of customers earned.
+    """
+    console = Console()
+    with console.status("reading the log"):
+        decisions = read_log(log, agent=agent)
+        rows = decisions.in_groups(*group.groups)
+        revisions = read_revisions(log)
+    if not len(rows):
+        raise LogError(
+            f"expected closed decisions of group {group.value!r}, got none; {decisions.open_rows:,}"
+            " decisions are open, because an outcome could still arrive"
+        )
+    asker = _Asker(decisions, rows, revisions, estimator, level, key)
+    with console.status("estimating"):
+        evaluations = [asker.ask(name) for name in policy]
+    newest = asker.newest
+    currency = newest.workspace.currency if newest else "currency"
+    _print_values(console, evaluations, currency, decisions.open_rows)
+    _print_lift(console, decisions, newest, currency, level)
+    if workspace is not None:
+        _recheck(console, log, workspace)
+    if track is not None:
+        _track(console, evaluations, track, fingerprint(log))
+
+
+def _print_values(
+    console: Console, evaluations: Sequence[Evaluation], currency: str, open_rows: int
+) -> None:
+    console.print(value_table(evaluations, currency))
+    console.print(diagnostics_table(evaluations))
+    console.print(audit_line(evaluations[0].diagnostics.audit))
+    if open_rows:
+        console.print(f"{open_rows:,} open decisions left out: an outcome could still arrive")
+    for evaluation in evaluations:
+        for warning in evaluation.warnings:
+            console.print(f"warning: {evaluation.target}: {warning}", style="yellow")
+
+
+def _print_lift(
+    console: Console,
+    decisions: LoggedDecisions,
+    newest: Revision | None,
+    currency: str,
+    level: float,
+) -> None:
+    found = lift(decisions, holdout=newest.agent.holdout if newest else None, level=level)
+    console.print()
+    console.print(groups_table(found, currency))
+    if len(found.groups) > 1:
+        console.print(lift_table(found, currency))
+    for warning in lift_warnings(found):
+        console.print(f"warning: {warning}", style="yellow")
+
+
+def _recheck(console: Console, log: Path, workspace: Path) -> None:
+    table = read_table(log)
+    breaches = check_log(table, workspace)
+    console.print(f"guardrails re-checked: {len(breaches):,} breaches in {table.num_rows:,} rows")
+    for breach in breaches[:_SHOWN]:
+        console.print(f"  {breach.decision_id}: {breach.guardrail}: {breach.detail}", style="red")
+    if breaches:
+        raise typer.Exit(1)
+
+
+def _track(console: Console, evaluations: Sequence[Evaluation], folder: Path, digest: str) -> None:
+    with console.status("recording"):
+        client = open_tracking(folder)
+        for evaluation in evaluations:
+            record(client, evaluation, fingerprint=digest)
+    store = folder / DATABASE
+    console.print(
+        f"recorded in {store}; see it with: mlflow ui --backend-store-uri sqlite:///{store}"
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runs/demo"),
+    customers: Annotated[int, typer.Option(min=100, help="Simulated customers.")] = 4_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Weeks, one decision each.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Another market of the same kind.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 16,
+    replace: Annotated[bool, typer.Option(help="Remove an earlier run in the folder.")] = False,
+) -> None:
+    """Watch it work: serve, simulate customers over HTTP, learn, re-check, evaluate."""
+    console = Console()
+    plan = Demo(folder, customers, rounds, seed, concurrency)
+    if replace:
+        plan.remove()
+    with Progress(*_DEMO_COLUMNS, console=console, transient=True) as bar:
+        task = bar.add_task("decisions", total=customers * rounds)
+        closing = run_demo(plan, console.print, lambda done: bar.update(task, completed=done))
+    console.print(closing_table(closing))
+    console.print(f"the decision log: {plan.log / 'decisions.parquet'}")

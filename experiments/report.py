@@ -1,0 +1,133 @@
+"""Reports: evaluations and lift as tables, on a terminal or as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from experiments.diagnostics import Audit
+from experiments.evaluate import Evaluation
+from experiments.lift import Lift
+
+_PER = 1_000.0
+_FEW = "not enough data"
+
+
+def value_table(evaluations: Sequence[Evaluation], currency: str) -> Table:
+    """Lay out the estimates of one policy or several, in currency per 1,000 decisions.
+
+    Args:
+        evaluations: on the same log.
+        currency: three letters, for the header.
+    """
+    table = _table(f"Value in {currency} per 1,000 decisions")
+    level = evaluations[0].estimates[0].level
+    _columns(table, ("policy", "estimator"), ("value", *_bounds(level)))
+    table.add_column("note")
+    for evaluation in evaluations:
+        for row in evaluation.estimates:
+            amounts = (_amount(x * _PER) for x in (row.value, row.low, row.high))
+            table.add_row(evaluation.target, row.estimator, *amounts, "" if row.enough else _FEW)
+    return table
+
+
+def diagnostics_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Lay out what says how far the estimates can be believed: see `Diagnostics`.
+
+    `ESS` is the effective sample size, `conversions` are effective ones, `top 10` is the share of
+    the ten greatest terms.
+    """
+    table = _table("How far to believe it")
+    _columns(table, ("policy",), ("decisions", "ESS", "conversions"))
+    _columns(table, (), ("max weight", "top 10", "unsupported"))
+    for evaluation in evaluations:
+        found = evaluation.diagnostics
+        table.add_row(
+            evaluation.target, f"{found.n:,}", f"{found.ess:,.0f}",
+            f"{found.effective_conversions:,.1f}", f"{found.max_weight:,.1f}",
+            f"{found.top_share:.1%}", f"{found.unsupported:.2%}",
+        )  # fmt: skip
+    return table
+
+
+def audit_line(audit: Audit) -> str:
+    """Say in one line whether actions were drawn with the logged propensities."""
+    verdict = "passed" if audit.passed else "FAILED"
+    return (
+        f"Propensity audit {verdict}: mean weight {audit.mean_weight:.4f} (p = {audit.p_mean:.3g});"
+        f" draws by action, chi-square {audit.chi_square:.1f} on {audit.df}"
+        f" (p = {audit.p_draws:.3g})"
+    )
+
+
+def groups_table(lift: Lift, currency: str) -> Table:
+    """Lay out what each group earned, in currency per 1,000 customers."""
+    table = _table(f"Reward in {currency} per 1,000 customers")
+    _columns(table, ("group",), ("customers", "decisions", "value", *_bounds(lift.level)))
+    table.add_column("note")
+    for group in lift.groups:
+        sizes = (f"{group.customers:,}", f"{group.decisions:,}")
+        amounts = (_amount(x) for x in (group.value, group.low, group.high))
+        table.add_row(group.group, *sizes, *amounts, "" if group.enough else _FEW)
+    return table
+
+
+def lift_table(lift: Lift, currency: str) -> Table:
+    """Lay out the groups' differences, in currency per 1,000 customers.
+
+    If the groups' sizes contradict the declared shares, the differences are withheld.
+    """
+    table = _table(f"Lift in {currency} per 1,000 customers")
+    _columns(table, ("group", "over"), ("value", *_bounds(lift.level)))
+    table.add_column("note")
+    for row in () if lift.mismatch else lift.differences:
+        amounts = (_amount(x, "+") for x in (row.value, row.low, row.high))
+        table.add_row(row.group, row.over, *amounts, "" if row.enough else _FEW)
+    return table
+
+
+def lift_warnings(lift: Lift) -> list[str]:
+    """Say in words what speaks against the comparison of the groups."""
+    found = []
+    if lift.mismatch:
+        found.append(
+            f"the groups' sizes contradict the declared shares (p = {lift.ratio_p:.2g}); the lift"
+            " is withheld until the assignment is understood"
+        )
+    if lift.moved:
+        found.append(f"{lift.moved:,} customers were seen in two groups and are left out")
+    return found
+
+
+def to_text(*parts: RenderableType, width: int = 120) -> str:
+    """Render as plain text without colours, for files and tests."""
+    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(*parts, sep="\n", highlight=False, markup=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def _columns(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
+    for name in texts:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+
+
+def _amount(value: float, sign: str = "") -> str:
+    """Write an amount; hundredths only where they can matter."""
+    return f"{value:{sign},.0f}" if abs(value) >= 1_000.0 else f"{value:{sign},.2f}"
+
+
+def _bounds(level: float) -> tuple[str, str]:
+    return f"{level:.0%} from", "to"

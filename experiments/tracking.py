@@ -1,0 +1,103 @@
+"""Tracking: evaluations kept as MLflow runs, in a folder of this machine, with no telemetry."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.errors import StateError
+from experiments.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "evaluations"
+DATABASE = "mlflow.db"
+
+
+def open_tracking(folder: Path) -> MlflowClient:
+    """Open the MLflow store of a folder, making it if missing.
+
+    `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db` shows what is in it. MLflow is
+    imported here and not before, since it takes seconds; its telemetry is switched off first.
+
+    Raises:
+        StateError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DATABASE).touch()
+    except OSError as error:
+        raise StateError(f"runs cannot be recorded in {folder}: {error.strerror}") from error
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own dependencies' deprecations concern no user
+        from mlflow.tracking import MlflowClient as Client
+
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        return Client(f"sqlite:///{(folder / DATABASE).resolve()}")
+
+
+def record(client: MlflowClient, evaluation: Evaluation, *, fingerprint: str) -> str:
+    """Record an evaluation as one finished run and return the run's id.
+
+    Metrics are named `ESTIMATOR.value`, `.stderr`, `.low`, `.high`, and after the diagnostics.
+
+    Args:
+        client: from `open_tracking`.
+        evaluation: of one target.
+        fingerprint: SHA-256 of the log, so that equal data can be told apart from other data.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    folder = Path(str(client.tracking_uri).removeprefix("sqlite:///")).parent
+    known = client.get_experiment_by_name(EXPERIMENT)
+    experiment = (
+        client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+        if known is None
+        else known.experiment_id
+    )
+    run = client.create_run(experiment, run_name=evaluation.target)
+    now = run.info.start_time
+    client.log_batch(
+        run.info.run_id,
+        metrics=[Metric(name, value, now, 0) for name, value in _metrics(evaluation).items()],
+        params=[Param(name, value) for name, value in _params(evaluation, fingerprint).items()],
+        tags=[RunTag("warnings", "; ".join(evaluation.warnings))],
+    )
+    client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, float]:
+    metrics = {
+        f"{row.estimator}.{name}": value
+        for row in evaluation.estimates
+        for name, value in (
+            ("value", row.value), ("stderr", row.stderr), ("low", row.low), ("high", row.high),
+        )
+    }  # fmt: skip
+    found = evaluation.diagnostics
+    return metrics | {
+        "ess": found.ess,
+        "effective_conversions": found.effective_conversions,
+        "max_weight": found.max_weight,
+        "top_share": found.top_share,
+        "unsupported": found.unsupported,
+        "audit.mean_weight": found.audit.mean_weight,
+        "audit.p_mean": found.audit.p_mean,
+        "audit.p_draws": found.audit.p_draws,
+    }
+
+
+def _params(evaluation: Evaluation, fingerprint: str) -> dict[str, str]:
+    return {
+        "target": evaluation.target,
+        "decisions": str(evaluation.diagnostics.n),
+        "level": str(evaluation.estimates[0].level),
+        "log_sha256": fingerprint,
+    }

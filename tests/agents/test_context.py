@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.context import check_customer, check_features
+from agents.errors import ContextError
+from agents.revision import Revision
+from agents.spec import CustomerField
+
+SCHEMA = {
+    "age": CustomerField(type="integer", min=0, max=120),
+    "points": CustomerField(type="integer"),
+    "bill": CustomerField(type="number", min=0, max=1000),
+    "plan": CustomerField(type="category", values=("basic", "plus")),
+    "complaint": CustomerField(type="boolean"),
+    "time_zone": CustomerField(type="zone"),
+}
+
+
+def test_a_fitting_context_is_kept_and_numbers_become_floats() -> None:
+    given_features = {"age": 0, "bill": 20, "plan": "plus", "complaint": False, "time_zone": "UTC"}
+    checked = check_features(SCHEMA, given_features)
+    assert checked == given_features
+    assert type(checked["bill"]) is float
+    assert type(checked["age"]) is int
+
+
+def test_null_and_absent_are_unknown_and_stay_absent() -> None:
+    assert check_features(SCHEMA, {"age": None, "plan": "basic"}) == {"plan": "basic"}
+    assert check_features(SCHEMA, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("bill", math.nan, "expected a finite number, got nan"),
+        ("bill", math.inf, "expected a finite number, got inf"),
+        ("bill", -math.inf, "expected a finite number, got -inf"),
+        ("bill", "20", "expected a finite number, got '20'"),
+        ("bill", True, "expected a finite number, got True"),
+        ("bill", -0.01, "expected a number from 0 to 1000, got -0.01"),
+        ("bill", 1000.5, "expected a number from 0 to 1000, got 1000.5"),
+        ("bill", 10**400, "expected a number from 0 to 1000, got a number of 1329 bits"),
+        ("age", True, "expected a whole number, got True"),
+        ("age", 30.0, "expected a whole number, got 30.0"),
+        ("age", math.nan, "expected a whole number, got nan"),
+        ("age", "30", "expected a whole number, got '30'"),
+        ("age", [30], "expected a whole number, got a list"),
+        ("age", -1, "expected a number from 0 to 120, got -1"),
+        ("age", 121, "expected a number from 0 to 120, got 121"),
+        ("age", 10**400, "expected a number from 0 to 120, got a number of 1329 bits"),
+        ("points", 10**16, "expected a number from -1e+15 to 1e+15, got a number of 54 bits"),
+        ("complaint", 1, "expected true or false, got 1"),
+        ("complaint", "true", "expected true or false, got 'true'"),
+        ("plan", "plsu", "got 'plsu'; did you mean 'plus'?"),
+        ("plan", "Basic", "got 'Basic'; did you mean 'basic'?"),
+        ("plan", 1, "expected printable text of at most 256 characters, got 1"),
+        ("plan", "x" * 257, "expected printable text of at most 256 characters, got 'xxx"),
+        ("plan", "a\0", r"expected printable text of at most 256 characters, got 'a\x00'"),
+        ("plan", "\ud800", r"expected printable text of at most 256 characters, got '\ud800'"),
+        ("plan", {"a": 1}, "expected printable text of at most 256 characters, got a dict"),
+        ("time_zone", "Europe/Berlim", "expected an IANA time zone such as 'Europe/Berlin'"),
+        ("time_zone", "../../etc/passwd", "expected an IANA time zone such as 'Europe/Berlin'"),
+        ("agee", 1, "is not declared in workspace.yaml; did you mean 'age'?"),
+        ("colour", 1, "is not declared in workspace.yaml; use one of: age, bill, complaint, plan,"),
+    ],
+)
+def test_a_context_that_does_not_fit_is_refused(name: str, value: object, message: str) -> None:
+    with pytest.raises(ContextError) as caught:
+        check_features(SCHEMA, {"plan": "basic", name: value})
+    assert str(caught.value).startswith(f"customer.{name}")
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["age", "bill", "plan", "complaint", "time_zone"])
+@pytest.mark.parametrize("in_list", [False, True])
+def test_a_number_too_long_to_print_is_refused_in_words(name: str, in_list: bool) -> None:
+    number = -(10**5000)  # Python itself refuses to write more than 4,300 digits
+    with pytest.raises(ContextError, match="got a list" if in_list else "a number of 16610 bits"):
+        check_features(SCHEMA, {name: [number] if in_list else number})
+
+
+def test_an_undeclared_field_is_refused_even_if_it_is_null() -> None:
+    with pytest.raises(ContextError, match=r"customer\.colour is not declared"):
+        check_features(SCHEMA, {"colour": None})
+
+
+def test_a_name_of_any_kind_is_shown_short_and_printable() -> None:
+    with pytest.raises(ContextError) as caught:
+        check_features(SCHEMA, {"\ud800" + "x" * 50_000: 1})
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
+def test_missing_required_fields_are_named() -> None:
+    schema = SCHEMA | {
+        "plan": CustomerField(type="category", values=("basic",), required=True),
+        "complaint": CustomerField(type="boolean", required=True),
+    }
+    assert check_features(schema, {"plan": "basic", "complaint": True})
+    message = "expected the required customer fields plan, complaint; got none"
+    with pytest.raises(ContextError, match=message):
+        check_features(schema, {"plan": None})
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SCHEMA)), anything))
+def test_what_is_kept_is_always_of_the_declared_type_and_range(values: dict[str, object]) -> None:
+    try:
+        checked = check_features(SCHEMA, values)
+    except ContextError:
+        return
+    kinds = {"age": int, "points": int, "bill": float, "complaint": bool}
+    for name, value in checked.items():
+        assert type(value) is kinds.get(name, str)
+        if isinstance(value, float):
+            assert 0 <= value <= 1000
+    assert set(checked) == {name for name, value in values.items() if value is not None}
+
+
+@pytest.mark.parametrize("customer", ["", "x" * 257, "a\0b", "a\nb", "\ud800", "\u202e"])
+def test_an_identifier_that_cannot_be_stored_or_shown_is_refused(
+    build: Callable[..., Revision], noon: datetime, customer: str
+) -> None:
+    with pytest.raises(ContextError, match="customer: expected printable text of 1 to 256"):
+        build().context(customer, noon, {})
+
+
+def test_identifiers_are_compared_as_they_are_written() -> None:
+    composed, combining = "caf\u00e9", "cafe\u0301"
+    assert check_customer(composed) == composed
+    assert check_customer(combining) == combining != composed
+
+
+def test_the_instant_is_utc(build: Callable[..., Revision]) -> None:
+    local = datetime(2026, 1, 14, 13, tzinfo=timezone(timedelta(hours=1)))
+    assert build().context("ann", local, {}).at.tzinfo is UTC
+    with pytest.raises(ValueError, match="expected an instant with a UTC offset"):
+        build().context("ann", local.replace(tzinfo=None), {})

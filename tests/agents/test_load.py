@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agents.errors import DocumentError
+from agents.load import LoadedWorkspace, compile_agent, load_workspace, parse_workspace
+from agents.revision import Revision
+from agents.yamlsource import read_yaml
+
+DURATION = "expected a positive duration such as '30m', '24h' or '7d' (units s, m, h, d, w), got"
+CLOCK = "expected a time of day from '00:00' to '23:59', got"
+NAME = "expected a name of lower-case letters, digits and '_' that begins with a letter, got"
+
+
+def place(text: str, mark: str) -> str:
+    """Where a piece of text first stands, as line:column from 1."""
+    before = text[: text.index(mark)]
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    assert text.count(old) >= 1
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "message"),
+    [
+        ("currency", "curency", "curency", "at curency: unknown word 'curency';"
+         " did you mean 'currency'?"),
+        ("currency: EUR\n", "", "workspace", "at currency: 'currency' is missing"),
+        ("EUR", "eur", "currency", "at currency: expected a currency of three capitals such as"
+         " 'EUR', got 'eur'"),
+        ("EUR", "12", "currency", "at currency: expected a valid string, got 12"),
+        ("workspace: small", "workspace: Small GmbH", "workspace",
+         f"at workspace: {NAME} 'Small GmbH'"),
+        ("Europe/Berlin", "Europe/Berlim", "zone",
+         "at zone: expected an IANA time zone such as 'Europe/Berlin', got 'Europe/Berlim'"),
+        ("type: integer", "type: integr", "type", "at customer.age.type: got 'integr';"
+         " did you mean 'integer'?"),
+        ("type: integer, ", "", "age", "at customer.age.type: 'type' is missing"),
+        ("min: 0, max: 120", "min: 200, max: 120", "age",
+         "at customer.age: expected min <= max, got 200 > 120"),
+        ("min: 0", "min: true", "min", "at customer.age.min: expected a valid number, got true"),
+        ("min: 0", "min: zero", "min", "at customer.age.min: expected a valid number, got 'zero'"),
+        ("[basic, plus]", "[]", "plan", "at customer.plan: expected 'values' for a category, and"
+         " for no other type"),
+        ("[basic, plus]", "[basic, 2]", "2]", "at customer.plan.values.1: expected a valid string,"
+         " got 2"),
+        ("type: boolean", "type: boolean, max: 1", "complaint", "at customer.complaint: expected"
+         " 'min' and 'max' only for numbers, got type 'boolean'"),
+        ("{type: boolean}", "boolean", "complaint", "at customer.complaint: expected an object,"
+         " got 'boolean'"),
+        ("complaint: {", "Com plaint: {", "Com", f"at customer.Com plaint: {NAME} 'Com plaint'"),
+        ("{type: boolean}", "{type: zone}", "time_zone", "at customer.time_zone: expected one zone"
+         " field at most, and 'complaint' is one"),
+        ("cost: 0.25", "cost: -0.25", "cost", "at channels.email.cost: expected greater than or"
+         " equal to 0, got -0.25"),
+        ("cost: 0.25", "cost: 1.0e300", "cost", "at channels.email.cost: expected less than or"
+         " equal to 1000000000"),
+        ("cost: 0.25", "cots: 0.25", "cots", "at channels.email.cots: unknown word 'cots';"
+         " did you mean 'cost'?"),
+        ("consent: consent_email", "consent: consent_emial", "consent: consent_emial",
+         "at channels.email.consent: 'consent_emial' is no boolean customer field;"
+         " did you mean 'consent_email'?"),
+        ("consent: consent_email", "consent: age", "consent: age", "at channels.email.consent:"
+         " 'age' is no boolean customer field; use one of: complaint, consent_email"),
+        ("cost: 0.5", "quiet_hours: {from: 21:00, to: 21:00}", "quiet_hours",
+         "at channels.sms.quiet_hours: expected 'from' and 'to' to differ, got 21:00 twice"),
+        ("cost: 0.5", "quiet_hours: {from: 1260, to: 08:00}", "from",
+         f"at channels.sms.quiet_hours.from: {CLOCK} 1260"),
+        ("cost: 0.5", "quiet_hours: {from: 21:00, to: 24:00}", "to: 24",
+         f"at channels.sms.quiet_hours.to: {CLOCK} '24:00'"),
+        ("cost: 0.5", "quiet_hours: {from_: 21:00, to: 08:00}", "from_",
+         "at channels.sms.quiet_hours.from_: unknown word 'from_'; did you mean 'from'?"),
+        ("channels:", "channels: {}\nx:", "channels: {", "at channels: expected at least 1 of them,"
+         " got none"),
+        ("\n  time_zone: {type: zone, feature: false}\nchannels: \n  email: {cost: 0.25,",
+         "\nchannels: \n  email: {quiet_hours: {from: 21:00, to: 08:00},", "quiet_hours",
+         "at channels.email.quiet_hours: expected a customer field of type 'zone' to know the"
+         " local time by"),
+    ],
+)  # fmt: skip
+def test_a_wrong_workspace_is_refused_with_its_place(
+    workspace_text: str, old: str, new: str, mark: str, message: str
+) -> None:
+    text = replaced(workspace_text, old, new)
+    with pytest.raises(DocumentError) as caught:
+        parse_workspace(read_yaml(text, "workspace.yaml"))
+    assert str(caught.value).startswith(f"workspace.yaml:{place(text, mark)}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "message"),
+    [
+        ("agent", "agnet", "agnet", "at agnet: unknown word 'agnet'; did you mean 'agent'?"),
+        ("helper", "null", "agent", "at agent: expected a valid string, got null"),
+        ("window: 7d", "window: -7d", "window", f"at outcomes.bought.window: {DURATION} '-7d'"),
+        ("window: 7d", "window: 0d", "window", f"at outcomes.bought.window: {DURATION} '0d'"),
+        ("window: 7d", "window: 7", "window", f"at outcomes.bought.window: {DURATION} 7"),
+        ("window: 7d", "window: 1mo", "window", f"at outcomes.bought.window: {DURATION} '1mo'"),
+        ("window: 7d", "window: 999999w", "window", "at outcomes.bought.window: expected a"
+         " duration of at most 3660d, got '999999w'"),
+        ("value: 10, ", "", "bought", "at outcomes.bought.value: 'value' is missing"),
+        ("value: 10", "value: ten", "value", "at outcomes.bought.value: expected a valid number,"
+         " got 'ten'"),
+        ("count: each", "count: twice", "count", "at outcomes.complained.count: got 'twice'; use"
+         " one of: each, once"),
+        ("kind: service", "kind: servce", "kind", "at offers.help.kind: got 'servce'; did you mean"
+         " 'service'?"),
+        ("[email, sms]", "[emial, sms]", "emial", "at offers.help.channels.0: 'emial' is no"
+         " channel; did you mean 'email'?"),
+        ("[email, sms]", "[email, fax]", "fax", "at offers.help.channels.1: 'fax' is no channel;"
+         " use one of: email, sms"),
+        ("[email, sms]", "[sms, sms]", "sms]", "at offers.help.channels.1: 'sms' is listed twice"),
+        ("[email, sms]", "[]", "channels", "at offers.help.channels: expected at least 1 of"
+         " them, got none"),
+        ("[email, sms]", "email", "channels", "at offers.help.channels: expected a valid array,"
+         " got 'email'"),
+        ("{text: Buy}", "{txt: Buy}", "txt", "at offers.sale.variants.plain.txt: unknown word"
+         " 'txt'; did you mean 'text'?"),
+        ("plain: ", "Plain: ", "Plain", f"at offers.sale.variants.Plain: {NAME} 'Plain'"),
+        ("cost: 1", "eligible: customer.agee > 1", "eligible", "at offers.sale.eligible: 1:9:"
+         " undeclared reference to 'customer.agee'; did you mean 'customer.age'?"
+         " (in 'customer.agee > 1')"),
+        ("cost: 1", "eligible: customer.age", "eligible", "at offers.sale.eligible: expected an"
+         " expression that is true or false, got INT (in 'customer.age')"),
+        ("cost: 1", "eligible: customer.age > 'x'", "eligible", "at offers.sale.eligible: 1:14:"
+         " found no matching overload for '_>_' applied to '(int, string)'"),
+        ("cost: 1", f"eligible: \"{'(' * 99}customer.complaint{')' * 99}\"", "eligible",
+         "at offers.sale.eligible: CANCELLED: Expression recursion limit exceeded. limit: 32"),
+        ("cost: 1", "eligible: true", "eligible", "at offers.sale.eligible: expected a valid"
+         " string, got true"),
+        ("cost: 1", f"eligible: {'x' * 2001}", "eligible", "at offers.sale.eligible: expected"
+         " string to have at most 2000 characters, got 'xxx"),
+        ("cost: 1", 'eligible: ""', "eligible", "at offers.sale.eligible: expected string to have"
+         " at least 1 character, got ''"),
+        ("agent: helper", "agent: helper\naudience: customer.ag > 1", "audience",
+         "at audience: 1:9: undeclared reference to 'customer.ag'; did you mean 'customer.age'?"),
+        ("agent: helper", "agent: helper\nalways_act: yes", "always_act", "at always_act: expected"
+         " a valid boolean, got 'yes'"),
+        ("agent: helper", "agent: helper\npolicy: {floor: 1.5}", "floor", "at policy.floor:"
+         " expected less than or equal to 1, got 1.5"),
+        ("agent: helper", "agent: helper\npolicy: {settings: {prior: x}}", "prior",
+         "at policy.settings.prior: expected a valid number, got 'x'"),
+        ("agent: helper", "agent: helper\nholdout: {control: 0.6, random: 0.4}", "holdout",
+         "at holdout: expected control + random below 1, got 0.6 + 0.4"),
+        ("agent: helper", "agent: helper\nholdout: {control: -0.1}", "control", "at"
+         " holdout.control: expected greater than or equal to 0, got -0.1"),
+        ("agent: helper", "agent: helper\nholdout: [0.1, 0.1]", "holdout", "at holdout: expected"
+         " an object"),
+    ],
+)  # fmt: skip
+def test_a_wrong_agent_is_refused_with_its_place(
+    build: Callable[..., Revision], agent_text: str, old: str, new: str, mark: str, message: str
+) -> None:
+    text = replaced(agent_text, old, new)
+    with pytest.raises(DocumentError) as caught:
+        compile_agent(text, "agent.yaml", build().workspace)
+    assert str(caught.value).startswith(f"agent.yaml:{place(text, mark)}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "message"),
+    [
+        ("frequency_cap", "frequency", "cap:", "at guardrails.cap: unknown rule 'frequency';"
+         " did you mean 'frequency_cap'?"),
+        ("rule: frequency_cap, ", "", "cap:", "at guardrails.cap: 'rule' is missing; it says what"
+         " it limits, as in 'rule: frequency_cap'"),
+        ("frequency_cap", "7", "cap:", "at guardrails.cap: unknown rule '7'; use one of: cooldown,"
+         " eligibility, frequency_cap"),
+        ("max: 3", "max: -1", "max", "at guardrails.cap.max: expected greater than or equal to 0,"
+         " got -1"),
+        ("max: 3", "max: 3.5", "max", "at guardrails.cap.max: expected a valid integer, got 3.5"),
+        ("per: 14d", "per: -14d", "per", f"at guardrails.cap.per: {DURATION} '-14d'"),
+        ("per: 14d", "pre: 14d", "pre", "at guardrails.cap.pre: unknown word 'pre'; did you mean"
+         " 'per'?"),
+        ("scope: all", "scope: al", "scope", "at guardrails.cap.scope: got 'al'; did you mean"
+         " 'all'?"),
+        ("scope: all", "scope: 3", "scope", "at guardrails.cap.scope: expected 'all', 'agent',"
+         " 'kind', 'offer', 'channel' or 'action', got 3"),
+        ("cap: {", "the-cap: {", "the-cap", f"at guardrails.the-cap: {NAME} 'the-cap'"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
+         "{rule: eligibility, when: customer.complain}", "when", "at guardrails.cap.when: 1:9:"
+         " undeclared reference to 'customer.complain'; did you mean 'customer.complaint'?"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
+         "{rule: eligibility, when: customer.complaint, kinds: [service, sales]}", "sales",
+         "at guardrails.cap.kinds.1: got 'sales'; use one of: education, promotion, retention,"
+         " service"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}", "{rule: cooldown, per: 14d}",
+         "per", "at guardrails.cap.per: unknown word 'per'; use one of: pause, rule, scope"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("document", ["workspace", "agent"])
+def test_a_wrong_guardrail_is_refused_in_both_documents(
+    build: Callable[..., Revision],
+    workspace_text: str,
+    agent_text: str,
+    document: str,
+    old: str,
+    new: str,
+    mark: str,
+    message: str,
+) -> None:
+    rule = "{rule: frequency_cap, max: 3, per: 14d, scope: all}"
+    rules = "guardrails:\n  " + replaced(f"cap: {rule}", old, new) + "\n"
+    text = rules + (workspace_text if document == "workspace" else agent_text)
+    with pytest.raises(DocumentError) as caught:
+        if document == "workspace":
+            parse_workspace(read_yaml(text, "f.yaml"))
+        else:
+            compile_agent(text, "f.yaml", build().workspace)
+    assert str(caught.value).startswith(f"f.yaml:{place(text, mark)}: {message}")
+
+
+def test_the_first_of_several_faults_is_named(
+    build: Callable[..., Revision], agent_text: str
+) -> None:
+    text = replaced(replaced(agent_text, "kind: service", "kind: x"), "window: 7d", "window: y")
+    with pytest.raises(DocumentError, match="at outcomes.bought.window"):
+        compile_agent(text, "agent.yaml", build().workspace)
+
+
+def test_an_agent_cannot_replace_a_rule_of_the_workspace(build: Callable[..., Revision]) -> None:
+    rules = {"guardrails": "{cap: {rule: frequency_cap, max: 1, per: 1d}}"}
+    with pytest.raises(DocumentError) as caught:
+        build(rules, guardrails="{cap: {rule: frequency_cap, max: 9, per: 1d}}")
+    assert "at guardrails.cap: the workspace has a guardrail named 'cap' already" in str(
+        caught.value
+    )
+
+
+def write(folder: Path, workspace: str, **agents: str) -> Path:
+    (folder / "agents").mkdir(parents=True)
+    (folder / "workspace.yaml").write_text(workspace, encoding="utf-8")
+    for name, text in agents.items():
+        (folder / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_example_workspace_loads(telecom: LoadedWorkspace) -> None:
+    assert list(telecom.revisions) == list(telecom.texts) == ["retention"]
+    revision = telecom.revisions["retention"]
+    assert compile_agent(telecom.texts["retention"], "x.yaml", telecom.workspace).id == revision.id
+    values = {outcome.value > 0 for outcome in revision.agent.outcomes.values()}
+    assert values == {True, False}
+    assert {offer.kind for offer in revision.agent.offers.values()} >= {"service", "retention"}
+
+
+def test_every_agent_of_a_folder_is_loaded(
+    tmp_path: Path, workspace_text: str, agent_text: str
+) -> None:
+    other = replaced(agent_text, "agent: helper", "agent: seller")
+    folder = write(tmp_path / "shop", "\ufeff" + workspace_text, helper=agent_text, seller=other)
+    assert list(load_workspace(folder).revisions) == ["helper", "seller"]
+
+
+def test_a_folder_that_is_no_workspace_is_refused(
+    tmp_path: Path, workspace_text: str, agent_text: str
+) -> None:
+    with pytest.raises(DocumentError) as caught:
+        load_workspace(tmp_path / "nowhere")
+    assert str(caught.value) == (
+        "nowhere/workspace.yaml:1:1: there is no such file;"
+        " `nextbest init` writes an example workspace"
+    )
+    with pytest.raises(DocumentError, match="expected at least one agent, a file agents/NAME.yaml"):
+        load_workspace(write(tmp_path / "empty", workspace_text))
+    folder = write(tmp_path / "shop", workspace_text, seller=agent_text)
+    with pytest.raises(DocumentError) as caught:
+        load_workspace(folder)
+    message = (
+        "shop/agents/seller.yaml:1:1: at agent: expected the file's name, 'seller', got 'helper'"
+    )
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("data", [b"agent: \xff\xfe", "agent: x".encode("utf-16"), b"a: \x80"])
+def test_a_file_that_is_not_utf_8_is_refused(
+    tmp_path: Path, workspace_text: str, data: bytes
+) -> None:
+    folder = write(tmp_path / "shop", workspace_text)
+    (folder / "agents" / "helper.yaml").write_bytes(data)
+    with pytest.raises(DocumentError) as caught:
+        load_workspace(folder)
+    assert str(caught.value).startswith("shop/agents/helper.yaml:1:1: the file cannot be read: ")
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shop" / "workspace.yaml").mkdir(parents=True)
+    with pytest.raises(DocumentError, match=r"shop/workspace.yaml:1:1: the file cannot be read"):
+        load_workspace(tmp_path / "shop")

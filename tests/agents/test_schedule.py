@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.schedule import next_within, within
+from agents.spec import LocalSpan
+
+MINUTE = timedelta(minutes=1)
+# Zones with a clock change near the instant: by an hour, half an hour, two hours, a whole day.
+CHANGES = [
+    ("Europe/Berlin", "2026-03-29T01:00Z"),
+    ("Europe/Berlin", "2026-10-25T01:00Z"),
+    ("America/New_York", "2026-03-08T07:00Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00Z"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30Z"),
+    ("Antarctica/Troll", "2026-03-29T01:00Z"),
+    ("Asia/Pyongyang", "2018-05-04T15:00Z"),
+    ("Asia/Kathmandu", "1985-12-31T18:30Z"),
+    ("Pacific/Apia", "2011-12-30T10:00Z"),
+    ("Pacific/Kwajalein", "1993-08-21T12:00Z"),
+]
+ZONES = sorted({zone for zone, _ in CHANGES} | {"Pacific/Kiritimati", "Asia/Kolkata", "UTC"})
+
+
+def span(begin: str, end: str) -> LocalSpan:
+    return LocalSpan.model_validate(
+        {"from": time.fromisoformat(begin), "to": time.fromisoformat(end)}
+    )
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "local", "inside"),
+    [
+        ("08:00", "12:00", "08:00:00", True),
+        ("08:00", "12:00", "07:59:59.999999", False),
+        ("08:00", "12:00", "11:59:59.999999", True),
+        ("08:00", "12:00", "12:00:00", False),
+        ("21:00", "08:00", "21:00:00", True),
+        ("21:00", "08:00", "23:59:59.999999", True),
+        ("21:00", "08:00", "00:00:00", True),
+        ("21:00", "08:00", "07:59:59.999999", True),
+        ("21:00", "08:00", "08:00:00", False),
+        ("21:00", "08:00", "20:59:59.999999", False),
+        ("00:00", "23:59", "23:59:00", False),
+    ],
+)
+def test_a_span_includes_its_beginning_and_not_its_end(
+    begin: str, end: str, local: str, inside: bool
+) -> None:
+    instant = at(f"2026-01-14T{local}+01:00")
+    assert within(span(begin, end), instant, "Europe/Berlin") is inside
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "inside"),
+    [
+        ("Asia/Kathmandu", "2026-06-01T15:15Z", True),  # 21:00 at +05:45
+        ("Asia/Kathmandu", "2026-06-01T15:14:59Z", False),
+        ("Pacific/Kiritimati", "2026-06-01T07:00Z", True),  # 21:00 at +14
+        ("Pacific/Kiritimati", "2026-06-01T06:59:59Z", False),
+        ("Australia/Lord_Howe", "2026-01-14T10:00Z", True),  # 21:00 at +11, summer
+        ("Australia/Lord_Howe", "2026-06-01T10:29:59Z", False),  # 20:59:59 at +10:30, winter
+        ("Pacific/Apia", "2011-12-30T07:00Z", True),  # 21:00 at -10, before the date line moved
+        ("Pacific/Apia", "2011-12-31T07:00Z", True),  # 21:00 at +14, after it
+    ],
+)
+def test_local_time_is_the_zones_own(zone: str, text: str, inside: bool) -> None:
+    assert within(span("21:00", "08:00"), at(text), zone) is inside
+
+
+@pytest.mark.parametrize(
+    ("zone", "noon_before", "begin", "end", "minutes"),
+    [
+        ("Europe/Berlin", date(2026, 1, 14), "22:00", "08:00", 600),
+        ("Europe/Berlin", date(2026, 3, 28), "22:00", "08:00", 540),  # spring gap
+        ("Europe/Berlin", date(2026, 10, 24), "22:00", "08:00", 660),  # autumn fold
+        ("Europe/Berlin", date(2026, 3, 28), "02:00", "03:00", 0),
+        ("Europe/Berlin", date(2026, 10, 24), "02:00", "03:00", 120),
+        ("Australia/Lord_Howe", date(2026, 10, 3), "22:00", "08:00", 570),
+        ("Australia/Lord_Howe", date(2026, 4, 4), "22:00", "08:00", 630),
+        ("Australia/Lord_Howe", date(2026, 10, 3), "02:00", "02:30", 0),
+        ("Australia/Lord_Howe", date(2026, 4, 4), "01:30", "02:00", 60),
+    ],
+)
+def test_a_night_with_a_clock_change_is_as_long_as_the_clock_says(
+    zone: str, noon_before: date, begin: str, end: str, minutes: int
+) -> None:
+    rules = ZoneInfo(zone)
+    first = datetime.combine(noon_before, time(12), rules).astimezone(UTC)
+    last = datetime.combine(noon_before + timedelta(days=1), time(12), rules).astimezone(UTC)
+    night = span(begin, end)
+    steps = range((last - first) // MINUTE)
+    assert sum(within(night, first + step * MINUTE, zone) for step in steps) == minutes
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "begin", "end", "expected"),
+    [
+        ("Europe/Berlin", "2026-01-14T09:00:00.5Z", "08:00", "12:00", "2026-01-14T09:00:00.5Z"),
+        ("Europe/Berlin", "2026-01-14T11:00Z", "08:00", "12:00", "2026-01-15T07:00Z"),
+        ("Europe/Berlin", "2026-01-14T19:59:59.9Z", "21:00", "08:00", "2026-01-14T20:00Z"),
+        # Spring, 02:00 to 03:00 does not exist: a span inside it waits for the next day,
+        ("Europe/Berlin", "2026-03-29T00:50Z", "02:30", "02:35", "2026-03-30T00:30Z"),
+        ("Europe/Berlin", "2026-03-28T23:07:11.3Z", "02:30", "02:31", "2026-03-30T00:30Z"),
+        # one that reaches out of it begins at the change, one behind it is an hour nearer.
+        ("Europe/Berlin", "2026-03-28T23:00Z", "02:30", "03:30", "2026-03-29T01:00Z"),
+        ("Europe/Berlin", "2026-03-28T23:00Z", "08:00", "12:00", "2026-03-29T06:00Z"),
+        # Autumn, 02:00 to 03:00 comes twice: the first time, and again if that has passed.
+        ("Europe/Berlin", "2026-10-24T22:00Z", "02:30", "02:45", "2026-10-25T00:30Z"),
+        ("Europe/Berlin", "2026-10-25T00:50Z", "02:30", "02:45", "2026-10-25T01:30Z"),
+        ("Europe/Berlin", "2026-10-24T22:00Z", "08:00", "12:00", "2026-10-25T07:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:00Z", "02:10", "02:40", "2026-10-03T15:30Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:00Z", "02:05", "02:10", "2026-10-04T15:05Z"),
+        ("Asia/Kathmandu", "2026-06-01T00:00Z", "08:00", "12:00", "2026-06-01T02:15Z"),
+        ("Pacific/Kiritimati", "2026-06-01T00:00Z", "08:00", "12:00", "2026-06-01T18:00Z"),
+        # Apia had no 30 December 2011: after the 29th at 19:00 comes the 31st at 08:00.
+        ("Pacific/Apia", "2011-12-30T05:07Z", "08:00", "08:05", "2011-12-30T18:00Z"),
+    ],
+)
+def test_the_next_instant_in_a_span(
+    zone: str, now: str, begin: str, end: str, expected: str
+) -> None:
+    assert next_within(span(begin, end), at(now), zone) == at(expected)
+
+
+def check_next(daily: LocalSpan, now: datetime, zone: str) -> None:
+    """Compare with a walk through every minute, which is all that a clock of minutes can show."""
+    found = next_within(daily, now, zone)
+    assert now <= found <= now + timedelta(days=2)
+    assert within(daily, found, zone)
+    for step in range((found - now) // MINUTE):
+        assert not within(daily, now + step * MINUTE, zone)
+
+
+spans = st.builds(
+    lambda begin, length: LocalSpan.model_validate(
+        {
+            "from": time(begin // 60, begin % 60),
+            "to": time((begin + length) % 1440 // 60, (begin + length) % 60),
+        }
+    ),
+    st.integers(0, 1439),
+    st.integers(1, 1439),
+)
+
+
+@given(spans, st.integers(0, 37 * 365 * 1440), st.sampled_from(ZONES))
+def test_the_next_instant_is_the_first_in_any_zone(
+    daily: LocalSpan, minute: int, zone: str
+) -> None:
+    check_next(daily, datetime(2000, 1, 1, tzinfo=UTC) + minute * MINUTE, zone)
+
+
+@given(spans, st.integers(-2880, 1440), st.sampled_from(CHANGES))
+def test_the_next_instant_is_the_first_around_a_clock_change(
+    daily: LocalSpan, minutes: int, change: tuple[str, str]
+) -> None:
+    check_next(daily, at(change[1]) + minutes * MINUTE, change[0])
+
+
+@given(spans, st.integers(-86_400_000_000, 0), st.sampled_from(CHANGES))
+def test_fractions_of_a_second_are_kept_out_of_the_answer(
+    daily: LocalSpan, microseconds: int, change: tuple[str, str]
+) -> None:
+    now = at(change[1]) + timedelta(microseconds=microseconds)
+    found = next_within(daily, now, change[0])
+    assert now <= found <= now + timedelta(days=2)
+    assert within(daily, found, change[0])
+    assert found == now or (found.second, found.microsecond) == (0, 0)
+
+
+@pytest.mark.parametrize(("zone", "text"), CHANGES)
+def test_the_clock_does_change_there(zone: str, text: str) -> None:
+    rules = ZoneInfo(zone)
+    offsets = {(at(text) + day).astimezone(rules).utcoffset() for day in (-MINUTE, 0 * MINUTE)}
+    assert len(offsets) == 2

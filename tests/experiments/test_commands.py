@@ -1,0 +1,113 @@
+"""`nextbest evaluate` answers from a log folder alone, and says what to do when it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from agents.errors import LogError, SnapshotError, UnknownNameError
+from agents.revision import Revision
+from experiments.commands import app
+from policies.hybrid import HybridThompson
+from policies.snapshot import Manifest, seal
+
+TELECOM = Path(__file__).parents[2] / "agents" / "examples" / "telecom"
+KEY = b"k" * 32
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, ["evaluate", *(str(a) for a in arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, policy: HybridThompson, revision: Revision) -> Path:
+    state = policy.to_bytes()
+    manifest = Manifest.of(
+        state, policy=policy.name, agent="retention", revision=revision.id, position=1, lessons=1
+    )
+    path = tmp_path / "learned.snapshot"
+    path.write_bytes(seal(manifest, state, KEY))
+    (tmp_path / "snapshot.key").write_bytes(KEY)
+    return path
+
+
+def test_policies_are_valued_and_groups_compared(folder: Path) -> None:
+    result = run(folder, "--policy", "uniform", "--policy", "none", "--policy", "logged")
+    assert result.exit_code == 0
+    for text in ("Value in EUR per 1,000 decisions", "uniform", "none", "logged", "snips", "dr",
+                 "Propensity audit passed", "20 open decisions left out",
+                 "Reward in EUR per 1,000 customers", "Lift in EUR", "control"):  # fmt: skip
+        assert text in result.output
+
+
+@pytest.mark.parametrize("group", ["random", "treatment", "all"])
+def test_groups_and_estimators_are_chosen(folder: Path, group: str) -> None:
+    result = run(folder / "decisions.parquet", "--group", group, "--estimator", "ips")
+    assert result.exit_code == 0
+    assert "ips" in result.output
+    assert "snips" not in result.output
+
+
+def test_a_snapshot_is_valued(folder: Path, snapshot: Path) -> None:
+    result = run(folder, "--policy", snapshot, "--key", snapshot.with_name("snapshot.key"))
+    assert result.exit_code == 0
+    assert "learned" in result.output
+
+
+def test_a_snapshot_needs_its_key(folder: Path, snapshot: Path, tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="--key: expected the key file"):
+        run(folder, "--policy", snapshot)
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        run(folder, "--policy", snapshot, "--key", tmp_path / "none.key")
+    (tmp_path / "other.key").write_bytes(b"x" * 32)
+    with pytest.raises(SnapshotError, match="signed with another key"):
+        run(folder, "--policy", snapshot, "--key", tmp_path / "other.key")
+
+
+def test_a_misspelt_policy_is_refused(folder: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'uniform'"):
+        run(folder, "--policy", "unifrom")
+
+
+def test_a_missing_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="no such file"):
+        run(tmp_path / "none")
+
+
+def test_a_log_that_is_all_open_is_refused(folder: Path, table: pa.Table) -> None:
+    still_open = table.filter(pc.is_null(table["closed_at"]))
+    pq.write_table(still_open, folder / "decisions.parquet")
+    with pytest.raises(LogError, match="got none; 20 decisions are open"):
+        run(folder)
+
+
+def test_every_decision_is_re_checked(folder: Path, table: pa.Table) -> None:
+    result = run(folder, "--workspace", TELECOM)
+    assert result.exit_code == 0
+    assert "guardrails re-checked: 0 breaches in 300 rows" in result.output
+    forged = pa.array(["control"] * table.num_rows)
+    index = table.column_names.index("group")
+    rows = table.set_column(index, table.schema.field("group"), forged)
+    first = rows.slice(0, 150)
+    pq.write_table(pa.concat_tables([first, table.slice(150)]), folder / "decisions.parquet")
+    result = run(folder, "--workspace", TELECOM)
+    assert result.exit_code == 1
+    assert "expected none with probability 1" in result.output
+
+
+def test_a_run_is_recorded(folder: Path, tmp_path: Path) -> None:
+    result = run(folder, "--track", tmp_path / "runs")
+    assert result.exit_code == 0
+    assert (tmp_path / "runs" / "mlflow.db").stat().st_size > 0
+
+
+def test_help_says_what_it_is_for() -> None:
+    assert "Value policies from a decision log alone" in run("--help").output

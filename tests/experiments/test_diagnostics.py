@@ -1,0 +1,98 @@
+"""Diagnostics say what is wrong with a log, and nothing of one that is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from experiments.diagnostics import audit, diagnose
+from experiments.logs import LoggedDecisions
+from experiments.targets import logged_target, none_target, uniform_target
+
+MakeLog = Callable[..., LoggedDecisions]
+
+
+def test_the_logging_policy_has_full_information(make_log: MakeLog) -> None:
+    log = make_log(500, 1)
+    found = diagnose(log, logged_target(log))
+    assert (found.n, found.max_weight) == (500, 1.0)
+    assert found.ess == pytest.approx(500)
+    assert found.unsupported == 0.0
+    assert found.supported
+
+
+def test_figures_of_a_log_that_can_be_counted_by_hand(make_log: MakeLog) -> None:
+    log = make_log(20, 2)
+    even = replace(
+        log,
+        propensity=np.full(20, 0.5),
+        action=np.repeat([0, 1], 10),
+        distribution=np.tile([0.5, 0.5, 0.0, 0.0, 0.0], (20, 1)),
+        allowed=np.tile([True, True, False, False, False], (20, 1)),
+        reward=np.repeat([0.0, 1.0], [8, 12]),
+        outcome_value=np.repeat([0.0, 1.0], [8, 12]),
+    )
+    found = diagnose(even, none_target(even))
+    assert (found.ess, found.max_weight) == (10.0, 2.0)
+    assert found.effective_conversions == 2.0
+    assert found.top_share == 1.0
+
+
+def test_mass_without_support_is_measured(make_log: MakeLog) -> None:
+    log = make_log(200, 3)
+    barred = np.zeros_like(log.distribution)
+    barred[:, 1] = 1.0
+    found = diagnose(log, barred)
+    assert found.unsupported == pytest.approx(np.mean(~log.allowed[:, 1]))
+    assert not found.supported
+
+
+def test_a_true_log_passes_the_audit(make_log: MakeLog) -> None:
+    verdicts = [audit(make_log(1_000, seed)) for seed in range(100)]
+    assert sum(not verdict.passed for verdict in verdicts) <= 2  # 0.2 expected
+    assert np.mean([v.p_mean < 0.1 for v in verdicts]) < 0.1 + 4 * 0.03
+    assert np.mean([v.p_draws < 0.1 for v in verdicts]) < 0.1 + 4 * 0.03
+
+
+def test_p_values_of_draws_are_spread_evenly(make_log: MakeLog) -> None:
+    """A chi-square with too many degrees of freedom would never find anything."""
+    p = np.sort([audit(make_log(1_000, 500 + seed)).p_draws for seed in range(200)])
+    gap = np.max(np.abs(p - (np.arange(200) + 0.5) / 200))
+    assert gap < 1.63 / np.sqrt(200)  # Kolmogorov-Smirnov at 1%
+
+
+def with_propensities(log: LoggedDecisions, distribution: NDArray[np.float64]) -> LoggedDecisions:
+    drawn = distribution[np.arange(len(log)), log.action]
+    return replace(log, distribution=distribution, propensity=drawn)
+
+
+def test_a_floor_that_was_mixed_but_not_logged_is_found(make_log: MakeLog) -> None:
+    log = make_log(5_000, 4, floor=0.2)
+    q = (log.distribution - 0.2 * uniform_target(log)) / 0.8
+    found = audit(with_propensities(log, np.where(log.allowed, q, 0.0)))
+    assert not found.passed
+    assert found.mean_weight > 1.0
+
+
+def test_a_stale_distribution_is_found(make_log: MakeLog) -> None:
+    log = make_log(5_000, 5)
+    shrunk = 0.8 * log.distribution + 0.2 * uniform_target(log)
+    assert audit(with_propensities(log, shrunk)).p_mean < 1e-3
+    tilted = log.distribution * [1.0, 1.3, 1.0, 1.0, 1.0]
+    found = audit(with_propensities(log, tilted / tilted.sum(axis=1, keepdims=True)))
+    assert found.p_draws < 1e-3
+    assert not found.passed
+
+
+def test_the_uniform_policys_own_log_has_nothing_to_audit_by_weight(make_log: MakeLog) -> None:
+    log = make_log(500, 6, floor=1.0)
+    found = audit(log)
+    assert found.mean_weight == pytest.approx(1.0)
+    assert (found.z, found.p_mean) == (0.0, 1.0)
+    certain = with_propensities(log, np.eye(5)[log.action])
+    found = audit(replace(certain, allowed=certain.distribution > 0))
+    assert (found.df, found.p_draws, found.passed) == (0, 1.0, True)

@@ -1,0 +1,34 @@
+"""The revisions beside a log are read back, and only those that are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agents.errors import LogError
+from agents.revision import Revision
+from experiments.revisions import hidden_features, read_revisions
+
+
+def test_revisions_are_read_from_beside_the_log(folder: Path, revision: Revision) -> None:
+    for path in (folder, folder / "decisions.parquet"):
+        assert list(read_revisions(path)) == [revision.id]
+    assert read_revisions(folder / "revisions") == {}
+
+
+def test_fields_that_no_learner_sees(revision: Revision) -> None:
+    assert hidden_features(revision) == {
+        "age", "consent_email", "consent_sms", "consent_push", "time_zone"
+    }  # fmt: skip
+
+
+def test_a_false_revision_is_refused(folder: Path, revision: Revision) -> None:
+    source = folder / "revisions" / f"{revision.id}.json"
+    source.rename(source.with_name("0123456789abcdef.json"))
+    with pytest.raises(LogError, match=f"expected revision 0123456789abcdef, got {revision.id}"):
+        read_revisions(folder)
+    (folder / "revisions" / "broken.json").write_text("{}")
+    (folder / "revisions" / "0123456789abcdef.json").unlink()
+    with pytest.raises(LogError, match=r"broken.json: expected the source of a revision"):
+        read_revisions(folder)
