@@ -1,6 +1,6 @@
 """What the server does inside one transaction: decide, record an outcome, activate an agent.
 
-Every function here runs in the writer's thread, reads the ledger's state and writes to it in the
+Every function here runs as a job of the writer, reads the ledger's state and writes to it in the
 same transaction, so no mask is ever computed from a state that is not the committed one.
 """
 

@@ -50,7 +50,7 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
     keys = load_keys(settings.data)
     snapshots = SnapshotFolder(settings.snapshots, keys.snapshot)
     decider = Decider(loaded.workspace, keys, make_clock(settings.clock), snapshots)
-    writer = Writer(lambda: SqliteLedger.open(settings.ledger))
+    writer = Writer(await asyncio.to_thread(SqliteLedger.open, settings.ledger))
     runtime = Runtime(settings, writer, decider)
     try:
         await writer.submit(lambda ledger: _take_up(ledger, decider, loaded))
@@ -62,7 +62,7 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
     finally:
-        await asyncio.to_thread(writer.close)
+        await writer.close()
 
 
 def _take_up(ledger: Ledger, decider: Decider, loaded: LoadedWorkspace) -> None:

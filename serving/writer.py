@@ -1,15 +1,17 @@
-"""Group commit: one thread owns the ledger and makes everything that waits durable at once.
+"""Group commit: one task owns the ledger and makes everything that waits durable at once.
 
-No timer: a batch is what arrived while the previous one was being made durable. Each job runs in
-a savepoint, so one that fails undoes itself alone; nobody is answered before the commit.
+No timer: a batch is what arrived while the previous one was being made durable. Jobs run on the
+event loop, where they need no other thread's turn; only the commit, which waits for the disk and
+not for Python, runs beside it. Each job runs in a savepoint, so one that fails undoes itself
+alone; nobody is answered before the commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,23 +20,31 @@ from serving.ledger import Ledger
 
 T = TypeVar("T")
 
-MAX_BATCH = 64
+MAX_BATCH = 32
 
 
 @dataclass(slots=True)
 class _Job:
     work: Callable[[Ledger], Any]
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
     result: Any = None
     error: Exception | None = None
 
+    def attempt(self, ledger: Ledger) -> None:
+        """Do the work; if it fails, leave nothing of it."""
+        try:
+            with ledger.savepoint():
+                self.result = self.work(ledger)
+        except Exception as error:  # noqa: BLE001 - raised again where the job is awaited
+            self.error = error
+
     def settle(self) -> None:
-        """Answer the waiting handler, on its own loop."""
+        """Answer whoever waits."""
         if self.future.cancelled():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
+            self.future.exception()  # heard, even if whoever asked is gone
         else:
             self.future.set_result(self.result)
 
@@ -42,28 +52,24 @@ class _Job:
 class Writer:
     """Runs jobs on the ledger, one after another, in durable batches.
 
-    Args:
-        open_ledger: opens the ledger, called in the writer's own thread.
+    Made and used on one event loop.
 
-    Raises:
-        StateError: the ledger cannot be opened.
+    Args:
+        ledger: open for writing; closed by `close`.
     """
 
-    def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(
-            target=self._run, args=(open_ledger,), name="ledger-writer", daemon=True
-        )
-        self._thread.start()
-        error = self._opened.get()
-        if error is not None:
-            raise error
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def alive(self) -> bool:
         """Whether jobs are still being run."""
-        return self._thread.is_alive()
+        return not self._closing and not self._task.done()
 
     def submit(self, work: Callable[[Ledger], T]) -> asyncio.Future[T]:
         """Queue a job; the future ends after its commit. Await it under `asyncio.shield`.
@@ -73,70 +79,40 @@ class Writer:
         """
         if not self.alive:
             raise StateError("the ledger has stopped; nothing can be decided now")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, future, loop))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Job(work, future))
+        self._wake.set()
         return future
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish what is queued, then close the ledger."""
-        self._queue.put(None)
-        self._thread.join()
+        self._closing = True
+        self._wake.set()
+        await self._task
+        self._disk.shutdown()
+        self._ledger.close()
 
-    def _run(self, open_ledger: Callable[[], Ledger]) -> None:
-        try:
-            ledger = open_ledger()
-        except Exception as error:  # noqa: BLE001 - raised again where the writer was made
-            self._opened.put(error)
-            return
-        self._opened.put(None)
-        try:
-            while batch := self._next_batch():
-                _commit(ledger, batch)
-                _settle(batch)
-        finally:
-            ledger.close()
-
-    def _next_batch(self) -> list[_Job]:
-        batch: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == MAX_BATCH or self._queue.empty():
-                return batch
-            job = self._queue.get()
-        self._queue.put(None)  # end after this batch
-        return batch
-
-
-def _commit(ledger: Ledger, batch: list[_Job]) -> None:
-    try:
-        with ledger.transaction():
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            count = min(len(self._waiting), MAX_BATCH)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            await self._commit(batch)
             for job in batch:
-                _attempt(ledger, job)
-    except Exception as error:  # noqa: BLE001 - whatever it is, nothing was committed
-        failure = StateError(f"the ledger could not commit: {error}")
-        for job in batch:
-            job.error = failure
+                job.settle()
 
-
-def _attempt(ledger: Ledger, job: _Job) -> None:
-    try:
-        with ledger.savepoint():
-            job.result = job.work(ledger)
-    except Exception as error:  # noqa: BLE001 - raised again where the job is awaited
-        job.error = error
-
-
-def _settle(batch: list[_Job]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in batch:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, jobs in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle_all, jobs)
-
-
-def _settle_all(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.settle()
+    async def _commit(self, batch: list[_Job]) -> None:
+        ledger = self._ledger
+        try:
+            ledger.begin()
+            for job in batch:
+                job.attempt(ledger)
+            await asyncio.get_running_loop().run_in_executor(self._disk, ledger.commit)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was committed
+            ledger.rollback()
+            failure = StateError(f"the ledger could not commit: {error}")
+            for job in batch:
+                job.error = failure

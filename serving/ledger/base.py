@@ -75,8 +75,14 @@ class LedgerReader(Protocol):
 class Ledger(LedgerReader, Protocol):
     """Reading and writing; there is one writer."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make everything inside durable at its end, or nothing."""
+    def begin(self) -> None:
+        """Open a transaction."""
+
+    def commit(self) -> None:
+        """Make the transaction durable; returns when it is on disk. May run in another thread."""
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is open."""
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Inside a transaction: undo what is inside if it raises, and nothing else."""

@@ -113,6 +113,7 @@ class SqliteLedger(SqliteReader):
         self._lock = lock
         row = self._row("SELECT coalesce(max(position), 0) FROM log", ())
         self._position: int = row[0]
+        self._committed = self._position
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -135,19 +136,20 @@ class SqliteLedger(SqliteReader):
             undo.pop_all()
         return cls(connection, lock)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make everything inside durable at its end, or nothing."""
-        start = self._position
+    def begin(self) -> None:
+        """Open a transaction."""
+        self._committed = self._position
         self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._position = start
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+
+    def commit(self) -> None:
+        """Make the transaction durable; returns when it is on disk."""
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is open."""
+        self._position = self._committed
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

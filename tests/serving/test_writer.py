@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,46 @@ from agents.errors import StateError
 from serving.ledger import Ledger, SqliteLedger, SqliteReader
 from serving.writer import MAX_BATCH, Writer
 
-
-async def outcomes(writer: Writer, *works: Callable[[Ledger], Any]) -> list[Any]:
-    """Submit jobs together and return each one's result or error."""
-    jobs: list[asyncio.Future[Any]] = [writer.submit(work) for work in works]
-    return await asyncio.gather(*jobs, return_exceptions=True)
+Job = Callable[[Ledger], Any]
 
 
-def note(name: str, value: str) -> Callable[[Ledger], str | None]:
+def note(name: str, value: str) -> Job:
     return lambda ledger: ledger.note(name, value)
 
 
-def test_a_failing_job_undoes_itself_and_nobody_else(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    writer = Writer(lambda: SqliteLedger.open(path))
+def with_writer(path: Path, use: Callable[[Writer], Awaitable[Any]]) -> Any:
+    """Open a writer on a ledger, use it, and close it."""
 
+    async def run() -> Any:
+        writer = Writer(SqliteLedger.open(path))
+        try:
+            return await use(writer)
+        finally:
+            await writer.close()
+
+    return asyncio.run(run())
+
+
+async def outcomes(writer: Writer, *jobs: Job) -> list[Any]:
+    """Submit jobs together and return each one's result or error."""
+    futures: list[asyncio.Future[Any]] = [writer.submit(job) for job in jobs]
+    await asyncio.wait(futures)
+    return [future.exception() or future.result() for future in futures]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+def test_a_failing_job_undoes_itself_and_nobody_else(path: Path) -> None:
     def fails(ledger: Ledger) -> None:
         ledger.note("half", "done")
         raise ValueError("no")
 
-    work = outcomes(writer, note("a", "1"), fails, note("b", "2"))
-    first, second, third = asyncio.run(work)
-    writer.close()
+    first, second, third = with_writer(
+        path, lambda writer: outcomes(writer, note("a", "1"), fails, note("b", "2"))
+    )
     assert (first, third) == ("1", "2")
     assert isinstance(second, ValueError)
     ledger = SqliteLedger.open(path)
@@ -42,66 +60,68 @@ def test_a_failing_job_undoes_itself_and_nobody_else(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_many_jobs_run_in_the_order_they_came(tmp_path: Path) -> None:
-    writer = Writer(lambda: SqliteLedger.open(tmp_path / "ledger.sqlite"))
+def test_many_jobs_run_in_the_order_they_came(path: Path) -> None:
     seen: list[int] = []
 
-    def append(number: int) -> Callable[[Ledger], None]:
-        return lambda _: seen.append(number)
+    def append(number: int) -> Job:
+        return lambda _ledger: seen.append(number)
 
-    asyncio.run(outcomes(writer, *map(append, range(5 * MAX_BATCH))))
-    writer.close()
+    jobs = [append(number) for number in range(5 * MAX_BATCH)]
+    with_writer(path, lambda writer: outcomes(writer, *jobs))
     assert seen == list(range(5 * MAX_BATCH))
 
 
-def test_a_closed_writer_refuses(tmp_path: Path) -> None:
-    writer = Writer(lambda: SqliteLedger.open(tmp_path / "ledger.sqlite"))
-    writer.close()
-
-    async def work() -> None:
+def test_a_closed_writer_refuses(path: Path) -> None:
+    async def use(writer: Writer) -> None:
+        job = writer.submit(note("a", "1"))
+        await writer.close()
+        assert await job == "1"  # what was queued is finished
+        assert not writer.alive
         with pytest.raises(StateError, match="the ledger has stopped"):
-            writer.submit(note("a", "1"))
+            writer.submit(note("b", "2"))
 
-    asyncio.run(work())
+    with_writer(path, use)
 
 
-def test_a_commit_that_fails_fails_every_job_of_the_batch(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    writer = Writer(lambda: SqliteLedger.open(path))
-
+def test_a_commit_that_fails_fails_every_job_of_the_batch(path: Path) -> None:
     def breaks_the_transaction(ledger: Ledger) -> None:
-        assert isinstance(ledger, SqliteLedger)
-        ledger._db.execute("ROLLBACK")
+        ledger.rollback()
+        ledger.begin()
 
-    answers = asyncio.run(outcomes(writer, note("a", "1"), breaks_the_transaction))
-    assert all(isinstance(answer, StateError) for answer in answers[1:])
-    assert asyncio.run(outcomes(writer, note("b", "2"))) == ["2"]
-    writer.close()
+    def loses_the_transaction(ledger: Ledger) -> None:
+        ledger.rollback()
+
+    async def use(writer: Writer) -> None:
+        for bad in (breaks_the_transaction, loses_the_transaction):
+            answers = await outcomes(writer, note("a", "1"), bad)
+            assert all(isinstance(answer, Exception) for answer in answers[1:])
+        assert await outcomes(writer, note("b", "2")) == ["2"]
+
+    with_writer(path, use)
+    ledger = SqliteLedger.open(path)
+    assert (ledger.note("a"), ledger.note("b")) == (None, "2")
+    ledger.close()
 
 
-def test_a_cancelled_waiter_does_not_stop_the_commit(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    writer = Writer(lambda: SqliteLedger.open(path))
-
-    async def work() -> None:
+def test_a_cancelled_waiter_does_not_stop_the_commit(path: Path) -> None:
+    async def use(writer: Writer) -> None:
         task = asyncio.ensure_future(asyncio.shield(writer.submit(note("a", "1"))))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(work())
-    writer.close()
+    with_writer(path, use)
     ledger = SqliteLedger.open(path)
     assert ledger.note("a") == "1"
     ledger.close()
 
 
-def test_a_second_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_writer_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.ledger.sqlite_file.LOCK_WAIT_S", 0.2)
-    ledger = SqliteLedger.open(tmp_path / "ledger.sqlite")
+    ledger = SqliteLedger.open(path)
     with pytest.raises(StateError, match="another server writes to"):
-        SqliteLedger.open(tmp_path / "ledger.sqlite")
+        SqliteLedger.open(path)
     ledger.close()
-    SqliteLedger.open(tmp_path / "ledger.sqlite").close()
+    SqliteLedger.open(path).close()
 
 
 def test_a_reader_needs_a_ledger(tmp_path: Path) -> None:
@@ -109,8 +129,7 @@ def test_a_reader_needs_a_ledger(tmp_path: Path) -> None:
         SqliteReader.open(tmp_path / "none.sqlite")
 
 
-def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
+def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
     ledger = SqliteLedger.open(path)
     ledger._db.execute("PRAGMA user_version=99")
     ledger.close()
@@ -118,21 +137,22 @@ def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
         SqliteLedger.open(path)
 
 
-def test_a_rolled_back_transaction_leaves_no_gap(tmp_path: Path) -> None:
-    ledger = SqliteLedger.open(tmp_path / "ledger.sqlite")
+def test_what_is_rolled_back_leaves_no_gap(path: Path) -> None:
+    ledger = SqliteLedger.open(path)
     at = datetime(2026, 3, 1, tzinfo=UTC)
 
-    def event(name: str) -> OutcomeEvent:
-        return OutcomeEvent(name, "d", "renewed", at)
+    def add(name: str) -> int:
+        return ledger.add_outcome(OutcomeEvent(name, "d", "renewed", at), counted=True, request=b"")
 
-    with pytest.raises(RuntimeError), ledger.transaction():
-        ledger.add_outcome(event("a"), counted=True, request=b"")
+    ledger.begin()
+    add("a")
+    ledger.rollback()
+    ledger.begin()
+    with pytest.raises(RuntimeError), ledger.savepoint():
+        add("b")
         raise RuntimeError
-    with ledger.transaction():
-        with pytest.raises(RuntimeError), ledger.savepoint():
-            ledger.add_outcome(event("b"), counted=True, request=b"")
-            raise RuntimeError
-        assert ledger.add_outcome(event("c"), counted=True, request=b"") == 1
+    assert add("c") == 1
+    ledger.commit()
     assert [entry.position for entry in ledger.entries(0, 10)] == [1]
     assert ledger.contacts("nobody", at - timedelta(days=1)) == ()
     ledger.close()
