@@ -1,0 +1,115 @@
+"""The command that lets a policy learn in a simulated market."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agents.errors import StateError, UnknownNameError, did_you_mean
+from agents.groups import Group
+from agents.load import load_workspace
+from agents.revision import Revision
+from policies.registry import create_policy, policy_class
+from simulators.results import Rollout
+from simulators.rollout import rollout
+from simulators.truth import KnownValue, realised_value, value_of_none, value_of_uniform
+from simulators.world import World
+from simulators.worlds import create_world
+
+app = typer.Typer()
+
+_PER = 1_000.0
+_LOG_KEY = b"simulated customers"  # nobody real is behind these hashes
+
+
+@app.command()
+def simulate(
+    workspace: Annotated[
+        Path, typer.Option(help="Folder with workspace.yaml and agents/*.yaml.")
+    ] = Path("workspace"),
+    agent: Annotated[str, typer.Option(help="Which agent decides.")] = "retention",
+    world: Annotated[str, typer.Option(help="Which market its customers come from.")] = "retention",
+    customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 3_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Decisions per customer, a week apart.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes the customers and their luck.")] = 1,
+    policy: Annotated[
+        str | None, typer.Option(help="A learner in place of the agent's own, such as 'uniform'.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Folder to write the decision log to, as Parquet.")
+    ] = None,
+) -> None:
+    """Let a policy learn in a market with known truth, and show what each group earned."""
+    revision = _revision(workspace, agent, policy)
+    learner = create_policy(revision)
+    market = create_world(world, revision, customers=customers, rounds=rounds, seed=seed)
+    console = Console()
+    with _progress() as progress:
+        task = progress.add_task("deciding", total=customers * rounds)
+        run = rollout(market, learner, progress=lambda done: progress.update(task, completed=done))
+        progress.update(task, description="known truth", total=None)
+        truth = value_of_none(market), value_of_uniform(market, repeats=1)
+    console.print(_table(market, run, learner.name, *truth))
+    if log is not None:
+        try:
+            run.write(log, _LOG_KEY)
+        except OSError as error:
+            raise StateError(f"--log: {log} cannot be written: {error.strerror}") from error
+        typer.echo(f"wrote {len(run.decisions)} decisions to {log / 'decisions.parquet'}")
+
+
+def _revision(workspace: Path, name: str, learner: str | None) -> Revision:
+    """Load an agent; with another learner than its own, it is another revision."""
+    revisions = load_workspace(workspace).revisions
+    if name not in revisions:
+        raise UnknownNameError(f"there is no agent {name!r}; {did_you_mean(name, revisions)}")
+    revision = revisions[name]
+    if learner is None or learner == revision.agent.policy.learner:
+        return revision
+    policy_class(learner)  # an unknown name is an error here
+    policy = revision.agent.policy.model_copy(update={"learner": learner, "settings": {}})
+    agent = revision.agent.model_copy(update={"policy": policy})
+    return Revision(revision.workspace, agent)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+def _table(world: World, run: Rollout, policy: str, none: KnownValue, uniform: KnownValue) -> Table:
+    """Lay what each group earned beside the truth, per 1,000 customers."""
+    unit = world.revision.workspace.currency
+    table = Table(title=f"Reward in {unit} per 1,000 customers", title_justify="left")
+    table.box, table.pad_edge = box.SIMPLE_HEAD, False
+    for name in ("group", "policy"):
+        table.add_column(name, no_wrap=True)
+    for name in ("customers", "earned", "truth", "none", "uniform"):
+        table.add_column(name, justify="right")
+    choosers = {Group.TREATMENT: policy, Group.RANDOM: "uniform", Group.CONTROL: "none"}
+    rewards, values = run.rewards(), realised_value(run.expected, run.actions)  # (N,) each
+    for group, chooser in choosers.items():
+        rows = run.in_group(group)  # (N,)
+        people = np.unique(run.customers[rows])
+        if len(people):
+            found = [
+                rewards[rows].sum() / len(people),
+                values[rows].sum() / len(people),
+                none.per_customer[people].mean(),
+                uniform.per_customer[people].mean(),
+            ]
+            figures = [f"{_PER * figure:,.0f}" for figure in found]
+            table.add_row(str(group), chooser, f"{len(people):,}", *figures)
+    table.caption = (
+        "truth: expected value, free of the luck of outcomes; none, uniform: what the same"
+        " customers would truly have been worth under that policy"
+    )
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,96 @@
+"""Delays: how long after a message, or after nothing, an outcome arrives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import NormalDist
+
+_DAY = timedelta(days=1)
+_NORMAL = NormalDist()
+_TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """One component of a delay: log T is normal.
+
+    Args:
+        weight: share of the mixture, above 0.
+        median_days: above 0.
+        sigma: standard deviation of log T, above 0.
+    """
+
+    weight: float
+    median_days: float
+    sigma: float
+
+    def share_within(self, days: float) -> float:
+        """P(T <= days)."""
+        if days <= 0.0:
+            return 0.0
+        return _NORMAL.cdf(math.log(days / self.median_days) / self.sigma)
+
+    def quantile(self, share: float) -> float:
+        """Days within which a share of the component has arrived, share in (0, 1)."""
+        return self.median_days * math.exp(self.sigma * _NORMAL.inv_cdf(share))
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A mixture of lognormals: the quick ones and those who think it over.
+
+    Truncation inside a window is exact: a component is drawn in proportion to the part of it
+    that fits into the window, then its truncated distribution is inverted. So the probability of
+    an outcome inside its window is a number the world knows, not one it has to sample.
+
+    Args:
+        components: at least one; their weights sum to 1.
+
+    Raises:
+        ValueError: the weights do not sum to 1.
+
+    Example:
+        >>> delay = Delay((Lognormal(0.5, 1.0, 1.0), Lognormal(0.5, 6.0, 0.5)))
+        >>> delay.share_within(timedelta(days=1)) > 0.25
+        True
+        >>> delay.within(timedelta(days=2), 0.9, 0.99) <= timedelta(days=2)
+        True
+    """
+
+    components: tuple[Lognormal, ...]
+
+    def __post_init__(self) -> None:
+        total = sum(component.weight for component in self.components)
+        if not math.isclose(total, 1.0):
+            raise ValueError(f"components: expected weights that sum to 1, got {total:g}")
+
+    def share_within(self, window: timedelta) -> float:
+        """P(T <= window), the share of outcomes that arrive inside a window."""
+        days = window / _DAY
+        return sum(c.weight * c.share_within(days) for c in self.components)
+
+    def within(self, window: timedelta, which: float, when: float) -> timedelta:
+        """Turn two uniform numbers into a delay of the distribution truncated to (0, window].
+
+        Args:
+            window: longest delay, above 0.
+            which: uniform in [0, 1); picks the component.
+            when: uniform in [0, 1); the quantile inside it.
+        """
+        days = window / _DAY
+        shares = [c.weight * c.share_within(days) for c in self.components]
+        component = self.components[_pick(shares, which)]
+        quantile = max(when * component.share_within(days), _TINY)
+        return min(component.quantile(quantile) * _DAY, window)
+
+
+def _pick(shares: list[float], uniform: float) -> int:
+    """Return a position in proportion to its share."""
+    target = uniform * sum(shares)
+    for position, share in enumerate(shares):
+        if target < share:
+            return position
+        target -= share
+    return len(shares) - 1

@@ -1,0 +1,195 @@
+"""Gymnasium environments: one customer an episode, one decision a step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from agents.context import Contact, Context, FeatureValue
+from agents.errors import StateError
+from agents.mask import Mask
+from agents.revision import Revision
+from agents.spec import CustomerField
+from simulators.examples import example_revision
+from simulators.world import World
+from simulators.worlds import create_world
+
+Observation = dict[str, Any]  # as Gymnasium nests dictionaries of arrays and numbers
+
+_FAR = 1e15  # the widest number that a customer field accepts
+_SPANS = {"contacts_7d": timedelta(days=7), "contacts_30d": timedelta(days=30)}
+
+
+class CustomerEnv(gymnasium.Env[Observation, np.int64]):
+    """One customer's way through a simulated market, inside the guardrails of an agent.
+
+    **Actions.** `Discrete(A)`: positions of the revision's actions, 0 is `none`. An action that
+    is barred now does not happen: `none` is done in its place and `info["barred"]` says why, so
+    that agents which sample without the mask can run and never break a guardrail.
+
+    **Observation.** A `Dict`:
+        customer: one entry for each customer field that learners may see: `Box(1,)` for numbers,
+            `Discrete` for categories (position in the declared values) and booleans. A field
+            whose value is unknown shows its lowest value.
+        known: `MultiBinary`, which of those fields are known, by name in alphabetical order.
+        contacts_7d, contacts_30d: messages sent to the customer in the days before.
+        hour: `Box(1,)`, hours since midnight, UTC.
+        round: decisions made so far.
+
+    **Reward.** Currency: the sampled outcomes' values less the action's cost, all at once, since
+    the outcomes that a decision will have are drawn with it.
+
+    **Starting state.** A new customer, drawn by the seed; nothing was sent yet.
+
+    **Episode end.** Terminates after `rounds` decisions; never truncates.
+
+    **Info.** `action_mask` (A,) int8, 1 where allowed; `expected_rewards` (A,) currency, the
+    exact truth of this moment; `barred` why the last action was not done, empty if it was.
+
+    **Version history.**
+        v0: first.
+
+    Args:
+        world: name of a world.
+        revision: the agent; None takes the packaged telecom example.
+        rounds: decisions an episode.
+
+    Example:
+        >>> import simulators
+        >>> env = gymnasium.make("nextbest/Retention-v0")
+        >>> observation, info = env.reset(seed=1)
+        >>> action = env.action_space.sample(info["action_mask"])
+        >>> observation, reward, terminated, truncated, info = env.step(action)
+        >>> int(observation["round"]), info["barred"]
+        (1, '')
+    """
+
+    def __init__(
+        self, world: str = "retention", revision: Revision | None = None, rounds: int = 6
+    ) -> None:
+        self._name = world
+        self._revision = revision or example_revision()
+        self._rounds = rounds
+        self._round = rounds  # nothing may be done before the first reset
+        fields = self._revision.workspace.customer
+        self._fields = {n: fields[n] for n in sorted(fields) if fields[n].feature}
+        self.action_space = spaces.Discrete(len(self._revision.actions))
+        self.observation_space = self._space()
+        self._world: World
+        self._contacts: list[Contact]
+        self._context: Context
+        self._mask: Mask
+
+    def _space(self) -> spaces.Dict:
+        fields = {name: _field_space(field) for name, field in self._fields.items()}
+        return spaces.Dict(
+            {
+                "customer": spaces.Dict(fields),
+                "known": spaces.MultiBinary(len(fields)),
+                **{name: spaces.Discrete(self._rounds + 1) for name in _SPANS},
+                "hour": spaces.Box(0.0, 24.0, (1,), np.float64),
+                "round": spaces.Discrete(self._rounds + 1),
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin with a new customer.
+
+        Args:
+            seed: fixes this customer and those of later resets.
+            options: none is known; a dictionary that is not empty is refused.
+
+        Raises:
+            ValueError: an option.
+        """
+        super().reset(seed=seed)
+        if options:
+            raise ValueError(f"expected no options, got {', '.join(sorted(options))}")
+        world_seed = int(self.np_random.integers(2**32))
+        self._world = create_world(
+            self._name, self._revision, customers=1, rounds=self._rounds, seed=world_seed
+        )
+        self._round, self._contacts = 0, []
+        return self._look(), self._info("")
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Do one action, or `none` if it is barred, and go on to the next round.
+
+        Raises:
+            StateError: the episode is over, or has not begun.
+        """
+        if self._round >= self._rounds:
+            raise StateError("expected reset() before step(): no episode is under way")
+        barred = self._mask.reasons[int(action)]
+        position = int(action) if barred is None else 0
+        chosen, at = self._revision.actions[position], self._context.at
+        send_at = self._revision.send_at(chosen, self._context)
+        if send_at is not None:
+            self._contacts.append(
+                Contact(
+                    at=send_at,
+                    agent=self._revision.agent.agent,
+                    offer=chosen.offer,
+                    kind=chosen.kind,
+                    channel=chosen.channel,
+                    action=chosen.id,
+                )
+            )
+        happenings = self._world.respond(0, self._round, position, at, send_at)
+        outcomes = self._revision.agent.outcomes
+        reward = sum(outcomes[name].value for name, _ in happenings) - chosen.cost
+        self._round += 1
+        over = self._round == self._rounds
+        return self._look(), float(reward), over, False, self._info(barred or "")
+
+    def _look(self) -> Observation:
+        at = self._world.opportunity(0, self._round)
+        self._context = self._world.context(0, at, self._contacts)
+        self._mask = self._revision.mask(self._context)
+        features = self._context.features
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        return {
+            "customer": {n: _encode(f, features.get(n)) for n, f in self._fields.items()},
+            "known": np.array([name in features for name in self._fields], dtype=np.int8),
+            **{
+                name: np.int64(sum(at - span < c.at <= at for c in self._contacts))
+                for name, span in _SPANS.items()
+            },
+            "hour": np.array([(at - midnight) / timedelta(hours=1)]),
+            "round": np.int64(self._round),
+        }
+
+    def _info(self, barred: str) -> dict[str, Any]:
+        return {
+            "action_mask": self._mask.allowed.astype(np.int8),  # (A,)
+            "expected_rewards": self._world.expected_rewards(0, self._context.at),  # (A,)
+            "barred": barred,
+        }
+
+
+def _field_space(field: CustomerField) -> spaces.Space[Any]:
+    if field.type in ("integer", "number"):
+        low, high = _range(field)
+        return spaces.Box(low, high, (1,), np.float64)
+    return spaces.Discrete(len(field.values) if field.type == "category" else 2)
+
+
+def _range(field: CustomerField) -> tuple[float, float]:
+    low = -_FAR if field.min is None else field.min
+    return low, _FAR if field.max is None else field.max
+
+
+def _encode(field: CustomerField, value: FeatureValue | None) -> NDArray[np.float64] | np.int64:
+    if field.type in ("integer", "number"):
+        number = _range(field)[0] if value is None else float(value)
+        return np.array([number], dtype=np.float64)
+    if value is None:
+        return np.int64(0)
+    return np.int64(field.values.index(str(value)) if field.type == "category" else bool(value))

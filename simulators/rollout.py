@@ -1,0 +1,203 @@
+"""Rollouts: a policy lives through a world without HTTP, on the same path as the server."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.context import Contact, Context
+from agents.decisions import Decision, OutcomeEvent
+from agents.groups import Group
+from agents.rewards import closes_at, counted
+from policies.base import Lesson, Policy
+from policies.decide import choose, decide, hold_out
+from simulators.results import Rollout
+from simulators.world import World
+
+Progress = Callable[[int], None]
+
+_SECRET = b"simulation"
+
+
+class _Due(NamedTuple):
+    """One thing that is to happen: a customer is met, or an outcome arrives."""
+
+    at: datetime
+    order: int  # breaks ties, so that nothing else is ever compared
+    customer: int
+    round_index: int
+    decision: int = -1  # position of the decision that an outcome belongs to
+    outcome: str = ""  # empty for an opportunity
+
+
+def rollout(
+    world: World,
+    policy: Policy,
+    *,
+    secret: bytes = _SECRET,
+    group: Group | None = None,
+    learn: bool = True,
+    batch: int = 32,
+    customers: Iterable[int] | None = None,
+    progress: Progress | None = None,
+) -> Rollout:
+    """Let a policy decide for every customer in every round, in the order of time.
+
+    The world begins anew. Decisions and outcomes are merged by time; a decision is learned when
+    it is made and an outcome when it arrives, never earlier, and only of groups that teach.
+
+    Args:
+        world: bound to the revision that decides.
+        policy: built for the world's revision; it is taught in place if `learn`.
+        secret: fixes the draws.
+        group: puts every customer in this group, for a counterfactual; None assigns by hash.
+        learn: whether to teach the policy.
+        batch: lessons learned together, at least 1; more is faster and learns a little later.
+        customers: whom to meet; None meets all.
+        progress: called with the number of decisions made so far.
+
+    Raises:
+        ValueError: a batch below 1.
+
+    Example:
+        >>> from policies.uniform import Uniform
+        >>> from simulators.examples import example_revision
+        >>> from simulators.worlds import create_world
+        >>> world = create_world("retention", example_revision(), customers=5, rounds=2)
+        >>> rollout(world, Uniform()).expected.shape
+        (10, 25)
+    """
+    if batch < 1:
+        raise ValueError(f"batch: expected at least 1, got {batch}")
+    run = _Run(world, policy, secret, group, _Teacher(policy, batch if learn else 0))
+    run.play(range(world.customers) if customers is None else customers, progress or _ignore)
+    return run.result()
+
+
+def _ignore(done: int) -> None:
+    del done
+
+
+@dataclass
+class _Teacher:
+    """Gathers lessons and teaches them in their order; a batch of 0 teaches nothing."""
+
+    policy: Policy
+    batch: int
+    waiting: list[Lesson] = field(default_factory=list)
+
+    def hear(self, decision: Decision, outcome: str | None = None) -> None:
+        if not decision.group.teaches or not self.batch:
+            return
+        self.waiting.append(
+            Lesson(decision.context, decision.mask, decision.action, decision.propensity, outcome)
+        )
+        if len(self.waiting) >= self.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.policy.update(self.waiting)
+        self.waiting = []
+
+
+@dataclass
+class _Run:
+    """The moving parts of one rollout."""
+
+    world: World
+    policy: Policy
+    secret: bytes
+    group: Group | None
+    teacher: _Teacher
+    decisions: list[Decision] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    expected: list[NDArray[np.float64]] = field(default_factory=list)
+    events: list[OutcomeEvent] = field(default_factory=list)
+    heard: dict[int, list[OutcomeEvent]] = field(default_factory=lambda: defaultdict(list))
+    contacts: dict[int, list[Contact]] = field(default_factory=lambda: defaultdict(list))
+    due: list[_Due] = field(default_factory=list)
+    order: count[int] = field(default_factory=count)
+
+    def play(self, customers: Iterable[int], progress: Progress) -> None:
+        """Let everything happen in the order of time."""
+        world = self.world
+        world.reset()
+        self.due = [
+            _Due(world.opportunity(customer, i), next(self.order), customer, i)
+            for customer in customers
+            for i in range(world.rounds)
+        ]
+        heapq.heapify(self.due)
+        while self.due:
+            due = heapq.heappop(self.due)
+            if due.outcome:
+                self._hear(due)
+            else:
+                self._meet(due)
+                progress(len(self.decisions))
+        self.teacher.flush()
+
+    def _meet(self, due: _Due) -> None:
+        world, customer = self.world, due.customer
+        context = world.context(customer, due.at, self.contacts[customer])
+        decision = self._decide(context, world.decision_key(customer, due.round_index))
+        self.expected.append(world.expected_rewards(customer, due.at))
+        contact = decision.contact(world.revision.actions[decision.action])
+        if contact is not None:
+            self.contacts[customer].append(contact)
+        happenings = world.respond(
+            customer, due.round_index, decision.action, due.at, decision.send_at
+        )
+        place = len(self.decisions)
+        for outcome, at in happenings:
+            later = _Due(at, next(self.order), customer, due.round_index, place, outcome)
+            heapq.heappush(self.due, later)
+        self.decisions.append(decision)
+        self.places.append((customer, due.round_index))
+        self.teacher.hear(decision)
+
+    def _decide(self, context: Context, decision_id: str) -> Decision:
+        revision = self.world.revision
+        if self.group is None:
+            return decide(
+                revision, self.policy, context, decision_id=decision_id, secret=self.secret
+            )
+        mask = revision.mask(context)
+        if self.group is Group.CONTROL:
+            mask = hold_out(mask)
+        return choose(
+            revision, self.policy, context, mask, self.group,
+            decision_id=decision_id, secret=self.secret, snapshot="",
+        )  # fmt: skip
+
+    def _hear(self, due: _Due) -> None:
+        decision, heard = self.decisions[due.decision], self.heard[due.decision]
+        name = f"{decision.decision_id}-{due.outcome}"
+        event = OutcomeEvent(name, decision.decision_id, due.outcome, due.at)
+        heard.append(event)
+        self.events.append(event)
+        if event in counted(self.world.revision.agent, decision.at, heard):
+            self.teacher.hear(decision, event.outcome)
+
+    def result(self) -> Rollout:
+        """Freeze what has happened."""
+        places = np.array(self.places, dtype=np.int64)  # (N, 2)
+        agent = self.world.revision.agent
+        return Rollout(
+            revision=self.world.revision,
+            decisions=tuple(self.decisions),
+            customers=places[:, 0],
+            rounds=places[:, 1],
+            events=tuple(self.events),
+            expected=np.stack(self.expected),
+            end=max(closes_at(agent, decision.at) for decision in self.decisions),
+        )

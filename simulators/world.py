@@ -1,0 +1,210 @@
+"""What every simulated market has: a timetable, exact expected rewards, and responses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, NamedTuple, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.context import Contact, Context, FeatureValue
+from agents.revision import Revision
+from agents.units import require_utc
+from simulators.delays import Delay
+from simulators.streams import Purpose, stream
+
+START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday; clocks change on day 27
+WEEK = timedelta(days=7)
+
+_DAY = timedelta(days=1)
+_OPENS, _CLOSES = 6.0, 20.5  # hours of the day (UTC) between which customers are met
+
+
+class Happening(NamedTuple):
+    """An outcome that the world produced, and when it arrives (UTC)."""
+
+    outcome: str
+    at: datetime
+
+
+class WorldOptions(TypedDict, total=False):
+    """How large a world is, and when it plays.
+
+    Args:
+        customers: N, above 0; 3,000 if not said.
+        rounds: decisions per customer, above 0; 6 if not said.
+        seed: 0 or more; 1 if not said.
+        every: time between two decisions about one customer, whole days; 7 if not said.
+        start: beginning of the first round (UTC); a Monday in March if not said.
+    """
+
+    customers: int
+    rounds: int
+    seed: int
+    every: timedelta
+    start: datetime
+
+
+class World(ABC):
+    """A market with known truth, bound to one revision of an agent.
+
+    Each customer is met once in every span of `every`, on a weekday of their own and at a random
+    time of that day. All randomness is a function of (seed, customer, round): the same choice
+    gives the same outcomes whichever way and in whichever order the world is driven, so two
+    policies can be compared on the very same customers (common random numbers). State is held
+    customer by customer, so different customers may be served at the same time.
+
+    A market is a subclass: it says what a customer looks like (`features`), how likely each
+    outcome is after each action (`outcome_probabilities`), and what a response changes
+    (`record`). Under `none` alone, its probabilities must depend on the past through `once` only;
+    `simulators.truth` relies on it.
+
+    Args:
+        revision: the agent whose actions, outcome values and windows the market meets.
+        options: see `WorldOptions`.
+
+    Attributes:
+        outcomes: names of the outcomes the market can produce; O of them.
+        delays: one per outcome.
+        once: outcomes that happen to a customer once and never again.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    name: ClassVar[str]
+    outcomes: ClassVar[tuple[str, ...]]
+    delays: ClassVar[tuple[Delay, ...]]
+    once: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, revision: Revision, **options: Unpack[WorldOptions]) -> None:
+        customers, rounds = options.get("customers", 3_000), options.get("rounds", 6)
+        seed, every = options.get("seed", 1), options.get("every", WEEK)
+        if customers < 1 or rounds < 1 or seed < 0:
+            raise ValueError(
+                "expected customers and rounds above 0 and a seed of 0 or more,"
+                f" got {customers}, {rounds} and {seed}"
+            )
+        if every < _DAY or every % _DAY:
+            raise ValueError(f"every: expected whole days, at least one, got {every}")
+        self.revision = revision
+        self.customers, self.rounds, self.seed = customers, rounds, seed
+        self.every, self.start = every, require_utc(options.get("start", START))
+        declared = revision.agent.outcomes
+        spans = {name: outcome.window for name, outcome in declared.items()}
+        self.windows = tuple(spans.get(name, 2 * WEEK) for name in self.outcomes)
+        self.values = np.array(
+            [declared[name].value if name in declared else 0.0 for name in self.outcomes]
+        )  # currency, (O,)
+        self.costs = np.array([action.cost for action in revision.actions])  # currency, (A,)
+        self._days, self._hours = self._timetable()  # (N,), (N, rounds + 1)
+
+    def _timetable(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        days = stream(self.seed, Purpose.TIMETABLE, 0).random(self.customers)  # (N,)
+        rounds = range(1, self.rounds + 2)
+        draws = [stream(self.seed, Purpose.TIMETABLE, r).random(self.customers) for r in rounds]
+        hours = _OPENS + (_CLOSES - _OPENS) * np.stack(draws, axis=1)  # (N, rounds + 1)
+        return (days * (self.every // _DAY)).astype(np.int64), hours
+
+    @property
+    def end(self) -> datetime:
+        """When the last round is over (UTC); outcomes may still be on their way."""
+        return self.start + self.rounds * self.every
+
+    def customer_id(self, customer: int) -> str:
+        """Return the identifier by which servers and logs know a customer."""
+        return f"c{customer}"
+
+    def decision_key(self, customer: int, round_index: int) -> str:
+        """Return the name of one decision of this world, unique and the same in every run."""
+        return f"{self.name}-{self.seed}-{customer}-{round_index}"
+
+    def opportunity(self, customer: int, round_index: int) -> datetime:
+        """Return when a customer is met in a round (UTC, whole seconds), rounds from 0."""
+        seconds = int(self._hours[customer, round_index] * 3_600.0)
+        ahead = timedelta(days=int(self._days[customer]), seconds=seconds)
+        return self.start + round_index * self.every + ahead
+
+    def context(self, customer: int, at: datetime, contacts: Iterable[Contact]) -> Context:
+        """Make the context of a decision, as a server would from its ledger."""
+        since = at - self.revision.lookback
+        recent = sorted((c for c in contacts if c.at >= since), key=lambda contact: contact.at)
+        name = self.customer_id(customer)
+        return self.revision.context(name, at, self.features(customer, at), recent)
+
+    def expected_rewards(self, customer: int, at: datetime) -> NDArray[np.float64]:
+        """Return the exact expected reward of every action now, costs included.
+
+        Returns:
+            (A,) in currency: sum over outcomes of probability x value, less the action's cost.
+        """
+        probabilities = self.outcome_probabilities(customer, at)  # (A, O)
+        return np.asarray(probabilities @ self.values - self.costs, dtype=np.float64)  # (A,)
+
+    def respond(
+        self,
+        customer: int,
+        round_index: int,
+        action: int,
+        at: datetime,
+        send_at: datetime | None = None,
+    ) -> list[Happening]:
+        """Let a customer live through one decision, once per (customer, round).
+
+        Delays run from the instant of sending and end inside the outcome's window. Every action
+        meets the same random numbers, so a likelier outcome includes every case of a less likely.
+
+        Args:
+            customer: position in the world.
+            round_index: of the customer's own decisions, from 0.
+            action: position in the revision's actions.
+            at: instant of the decision (UTC).
+            send_at: when the message is sent (UTC); None for `none` or at once.
+
+        Returns:
+            What the agent will hear of, earliest first; outcomes it has not declared happen too,
+            but are not reported.
+        """
+        rates = self.outcome_probabilities(customer, at)[action]  # (O,)
+        draws = stream(self.seed, Purpose.RESPONSES, customer, round_index)
+        luck, which, when = draws.random((3, len(self.outcomes)))  # (O,) each
+        happenings = [
+            Happening(self.outcomes[o], self._arrival(o, at, send_at or at, which[o], when[o]))
+            for o in np.flatnonzero(luck < rates).tolist()
+        ]
+        sent = None if self.revision.actions[action].is_none else send_at or at
+        self.record(customer, action, sent, happenings)
+        declared = self.revision.agent.outcomes
+        return sorted((h for h in happenings if h.outcome in declared), key=lambda h: h.at)
+
+    def _arrival(
+        self, outcome: int, at: datetime, sent: datetime, which: float, when: float
+    ) -> datetime:
+        closes = at + self.windows[outcome]
+        origin = sent if sent < closes else at
+        return origin + self.delays[outcome].within(closes - origin, which, when)
+
+    @abstractmethod
+    def features(self, customer: int, at: datetime) -> dict[str, FeatureValue]:
+        """Return what the company knows of a customer; fields of the workspace's schema only."""
+
+    @abstractmethod
+    def outcome_probabilities(self, customer: int, at: datetime) -> NDArray[np.float64]:
+        """Return the probability that each outcome arrives inside its window; (A, O) in [0, 1]."""
+
+    @abstractmethod
+    def record(
+        self,
+        customer: int,
+        action: int,
+        sent: datetime | None,
+        happenings: Sequence[Happening],
+    ) -> None:
+        """Change the customer's state by a contact (sent at, None for `none`) and its outcomes."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all contacts and outcomes: every customer as at the start."""

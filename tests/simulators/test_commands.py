@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import agents
+from agents.errors import DocumentError, StateError, UnknownNameError
+from simulators.commands import app
+
+EXAMPLE = Path(agents.__file__).parent / "examples" / "telecom"
+
+
+def simulate(*options: str) -> str:
+    words = ["--workspace", str(EXAMPLE), "--customers", "60", "--rounds", "2", *options]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_it_shows_what_each_group_earned_beside_the_truth() -> None:
+    printed = simulate()
+    assert "Reward in EUR per 1,000 customers" in printed
+    for words in ("treatment", "random", "control", "hybrid_thompson", "uniform", "truth"):
+        assert words in printed
+
+
+def test_the_seed_fixes_the_figures() -> None:
+    assert simulate("--seed", "4") == simulate("--seed", "4") != simulate("--seed", "5")
+
+
+def test_another_learner_may_take_over(tmp_path: Path) -> None:
+    printed = simulate("--policy", "uniform", "--log", str(tmp_path / "log"))
+    assert "hybrid_thompson" not in printed
+    table = pq.read_table(tmp_path / "log" / "decisions.parquet")
+    assert set(table["policy"].to_pylist()) == {"uniform"}
+    (revision,) = set(table["revision"].to_pylist())
+    assert (tmp_path / "log" / "revisions" / f"{revision}.json").is_file()
+
+
+def test_the_log_is_written(tmp_path: Path) -> None:
+    printed = simulate("--log", str(tmp_path / "log"))
+    assert "wrote 120 decisions to" in printed
+    assert pq.read_table(tmp_path / "log" / "decisions.parquet").num_rows == 120
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (("--agent", "retentoin"), UnknownNameError, "did you mean 'retention'"),
+        (("--world", "mars"), UnknownNameError, "there is no world 'mars'; use one of: retention"),
+        (("--policy", "unifrom"), UnknownNameError, "did you mean 'uniform'"),
+        (("--workspace", "nowhere"), DocumentError, "there is no such file"),
+    ],
+)
+def test_mistakes_are_named(options: tuple[str, ...], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        simulate(*options)
+
+
+def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"^--log: .* cannot be written: "):
+        simulate("--log", str(tmp_path / "file"))
