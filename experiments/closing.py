@@ -132,12 +132,12 @@ def closing_table(closing: Closing) -> Table:
     _section(table, "Reward per 1,000 customers", closing.groups)
     _section(table, "Lift per 1,000 customers", closing.lifts)
     _section(table, "Value per 1,000 decisions", closing.values)
-    audit = "passed" if closing.audit_passed else "FAILED"
+    audit = "audit passed" if closing.audit_passed else "AUDIT FAILED"
     speed = closing.speed
     for name, value in (
-        ("Guardrail breaches, re-checked", f"{closing.breaches}"),
-        (f"Mean weight (audit {audit})", f"{closing.mean_weight:.4f}"),
-        ("Snapshots taken while serving", f"{closing.snapshots}"),
+        ("Breaches, by the re-check", f"{closing.breaches}"),
+        (f"Mean weight, {audit}", f"{closing.mean_weight:.4f}"),
+        ("Snapshots published", f"{closing.snapshots}"),
         ("Decisions per second", f"{speed.decisions_per_s:,.0f}"),
         ("Latency p50, ms", f"{speed.p50_ms:.1f}"),
         ("Latency p99, ms", f"{speed.p99_ms:.1f}"),

@@ -226,18 +226,14 @@ def _group_truth(world: World, driven: DriveResult) -> _Truth:
     groups = np.array([assign(holdout, name) for name in names])  # (N,)
     earned = np.zeros(world.customers)  # (N,)
     np.add.at(earned, driven.customers, realised_value(driven.expected, driven.actions))
-    none, uniform = value_of_none(world), value_of_uniform(world)
-
-    def mean(values: NDArray[np.float64], group: Group) -> float:
-        return PER * float(values[groups == group].mean())
-
-    own = {group: mean(earned, group) for group in Group}
+    own = {group: PER * float(earned[groups == group].mean()) for group in Group}
+    treated = np.flatnonzero(groups == Group.TREATMENT)
     rules = {
-        Group.TREATMENT: earned,
-        Group.RANDOM: uniform.per_customer,
-        Group.CONTROL: none.per_customer,
+        Group.TREATMENT: own[Group.TREATMENT],
+        Group.RANDOM: PER * value_of_uniform(world, treated, repeats=1).mean,
+        Group.CONTROL: PER * value_of_none(world, treated).mean,
     }
-    return _Truth(own, {group: mean(rule, Group.TREATMENT) for group, rule in rules.items()})
+    return _Truth(own, rules)
 
 
 def _values(
@@ -248,7 +244,7 @@ def _values(
     learned = _learned_target(demo, revision, random)
     return (
         *_value(revision, driven, treated, uniform_target(treated), "uniform policy"),
-        *_value(revision, driven, random, learned, "final learned policy"),
+        *_value(revision, driven, random, learned, "learned policy"),
     )
 
 

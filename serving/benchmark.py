@@ -99,8 +99,8 @@ def run(folder: Path) -> None:
     set_ray_environment(folder)
     from ray import serve
 
-    from serving.cluster import cluster
-    from serving.empty import build_empty
+    from serving.cluster.empty import build_empty
+    from serving.cluster.local import cluster
 
     write_example("telecom", folder / "workspace")
     settings = Settings(folder / "workspace", folder / "data", port=8431, clock="driven")

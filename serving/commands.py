@@ -85,7 +85,10 @@ def export(
     """Write the decision log as Parquet, with the revisions that decided; the server may run."""
     now = datetime.now(UTC) if at is None else _instant(at)
     columns = SpinnerColumn(), TextColumn("{task.completed} decisions")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("export", total=None)
         count = export_log(
             Settings(Path(), data),

@@ -39,10 +39,10 @@ def export_log(
     Raises:
         StateError: there is no ledger, or the folder cannot be written.
     """
-    keys = load_keys(settings.data)
     ledger = SqliteReader.open(settings.ledger)
     try:
-        return _Export(ledger, folder, keys.customer, now).write(progress)
+        key = load_keys(settings.data).customer
+        return _Export(ledger, folder, key, now).write(progress)
     except OSError as error:
         raise StateError(f"the log cannot be written to {folder}: {error}") from error
     finally:

@@ -56,7 +56,7 @@ def serving(settings: Settings) -> Iterator[str]:
     private = Path(tempfile.mkdtemp(prefix="nextbest-"))
     try:
         set_ray_environment(private)
-        from serving.cluster import cluster  # Ray reads its variables when it is imported
+        from serving.cluster.local import cluster  # Ray reads its variables when it is imported
 
         with cluster(settings, private) as url, _learning(settings):
             yield url

@@ -15,8 +15,12 @@ import pytest
 import agents
 from agents.load import load_workspace
 from agents.revision import Revision
+from experiments.checks import ALL_CHECKS as ESTIMATOR_CHECKS
+from experiments.estimators import ESTIMATORS
 from policies.checks import ALL_CHECKS as POLICY_CHECKS
 from policies.registry import POLICIES
+from simulators.checks import ALL_CHECKS as WORLD_CHECKS
+from simulators.worlds import WORLDS
 
 Case = tuple[str, Callable[[], None]]
 
@@ -36,11 +40,25 @@ def policies() -> Iterator[Case]:
             yield f"policies-{name}-{check.__name__}", run
 
 
-def _on_example(check: Callable[..., None], create: Callable[..., object]) -> None:
+def worlds() -> Iterator[Case]:
+    """Cross every world with every check."""
+    for name, world in WORLDS.items():
+        for check in WORLD_CHECKS:
+            yield f"worlds-{name}-{check.__name__}", partial(_on_example, check, world)
+
+
+def estimators() -> Iterator[Case]:
+    """Cross every estimator with every check."""
+    for name, estimator in ESTIMATORS.items():
+        for check in ESTIMATOR_CHECKS:
+            yield f"estimators-{name}-{check.__name__}", partial(check, estimator)
+
+
+def _on_example(check: Callable[..., None], create: object) -> None:
     check(create, example())
 
 
-CONTRACTS: list[Case] = list(chain(policies()))
+CONTRACTS: list[Case] = list(chain(policies(), worlds(), estimators()))
 
 
 @pytest.mark.parametrize("run", [run for _, run in CONTRACTS], ids=[name for name, _ in CONTRACTS])
@@ -50,4 +68,5 @@ def test_contract(run: Callable[[], None]) -> None:
 
 def test_every_registered_part_is_checked() -> None:
     assert len({name for name, _ in CONTRACTS}) == len(CONTRACTS)
-    assert len(CONTRACTS) >= len(POLICIES) * len(POLICY_CHECKS)
+    expected = len(POLICIES) * len(POLICY_CHECKS) + len(WORLDS) * len(WORLD_CHECKS)
+    assert len(CONTRACTS) == expected + len(ESTIMATORS) * len(ESTIMATOR_CHECKS)

@@ -73,7 +73,12 @@ def test_the_closing_table_is_printed_whole(demo: Path, closing: dict[str, Any])
         assert row["name"] in printed
         assert row["low"] <= row["value"] <= row["high"]
         assert np.isfinite(row["truth"])
-    for words in ("Guardrail breaches", "Decisions per second", "Latency p50", "Latency p99"):
+    for words in (
+        "Breaches, by the re-check",
+        "Decisions per second",
+        "Latency p50",
+        "Latency p99",
+    ):
         assert words in printed
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import ray
 from ray import serve
 
-from serving.deployment import NAME, build
+from serving.cluster.deployment import NAME, build
 from serving.settings import Settings
 
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray accepts; nothing large passes through it
