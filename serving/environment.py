@@ -18,6 +18,8 @@ _ALWAYS = {
     # nothing is reported to anybody
     "RAY_USAGE_STATS_ENABLED": "0",
     "DO_NOT_TRACK": "true",
+    # Ray runs its workers at niceness 15; decisions come first
+    "RAY_worker_niceness": "0",
     # user code on the replica's own loop, gRPC inside, buffered logs
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # a dead proxy is noticed in seconds, not in half a minute

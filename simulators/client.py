@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 
 from agents.context import FeatureValue
 from agents.decisions import OutcomeEvent
@@ -16,8 +18,9 @@ from agents.errors import StateError
 TRIES = 5
 FIRST_PAUSE_S = 0.2
 
+_JSON = "application/json"
 _PROBLEM = "application/problem+json"
-_BUSY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
+_BUSY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 
 
 class Server:
@@ -28,11 +31,13 @@ class Server:
     and the same idempotency key, at most `TRIES` times with pauses that double.
 
     Args:
-        client: with the server's base URL.
+        session: an open HTTP session.
+        url: of the server, such as `http://127.0.0.1:8000`.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
 
     async def decide(
         self,
@@ -67,29 +72,38 @@ class Server:
     async def _post(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str]
     ) -> dict[str, Any]:
+        data = orjson.dumps(body)
         failure = ""
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
             try:
-                response = await self._client.post(path, json=body, headers=headers)
-            except httpx.TransportError as error:
+                status, kind, content = await self._send(path, data, headers)
+            except (aiohttp.ClientError, TimeoutError) as error:
                 failure = f"{type(error).__name__}: {error}"
                 continue
-            if response.status_code == httpx.codes.OK:
-                answer: dict[str, Any] = response.json()
+            if status == HTTPStatus.OK:
+                answer: dict[str, Any] = orjson.loads(content)
                 return answer
-            failure = f"{response.status_code}: {response.text[:500]}"
-            if not _passing(response):
+            failure = f"{status}: {content.decode(errors='replace')[:500]}"
+            if not _passing(status, kind):
                 raise StateError(f"the server refused POST {path} with {failure}")
         raise StateError(
-            f"the server at {self._client.base_url} did not answer POST {path} in {TRIES} tries;"
+            f"the server at {self._url} did not answer POST {path} in {TRIES} tries;"
             f" is it running? The last answer was {failure}"
         )
 
+    async def _send(
+        self, path: str, data: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, str, bytes]:
+        """Return the answer's status, content type and body."""
+        sent = {"Content-Type": _JSON, **headers}
+        async with self._session.post(f"{self._url}{path}", data=data, headers=sent) as response:
+            return response.status, response.content_type, await response.read()
 
-def _passing(response: httpx.Response) -> bool:
+
+def _passing(status: int, kind: str) -> bool:
     """Say whether a refusal may be over in a moment."""
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return not response.headers.get("content-type", "").startswith(_PROBLEM)
-    return response.status_code in _BUSY
+    if status == HTTPStatus.NOT_FOUND:
+        return kind != _PROBLEM
+    return status in _BUSY

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import count, groupby
 from typing import Any, NamedTuple, TypeVar
 
-import httpx
+import aiohttp
 
 from agents.decisions import OutcomeEvent
 from agents.errors import StateError
@@ -50,26 +50,20 @@ def drive(
     Raises:
         StateError: the server does not answer, refuses a request, or decides by another revision.
     """
-
-    async def run() -> DriveResult:
-        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=_TIMEOUT_S) as client:
-            return await drive_with(
-                world, client, agent=agent, concurrency=concurrency, progress=progress
-            )
-
-    return asyncio.run(run())
+    return asyncio.run(
+        drive_with(world, url, agent=agent, concurrency=concurrency, progress=progress)
+    )
 
 
 async def drive_with(
     world: World,
-    client: httpx.AsyncClient,
+    url: str,
     *,
     agent: str = "retention",
     concurrency: int = 8,
     progress: Progress | None = None,
 ) -> DriveResult:
-    """Drive a world through an HTTP client, in slices of simulated time.
+    """Drive a world against a server from a running event loop, in slices of simulated time.
 
     The world begins anew. In each slice, the outcomes that arrived before it are sent first, then
     its decisions are asked for, several at a time. So no customer is asked about twice at once,
@@ -81,7 +75,7 @@ async def drive_with(
 
     Args:
         world: bound to the revision that the server decides by.
-        client: with the server's base URL.
+        url: of the server.
         agent: name of the agent that is asked.
         concurrency: requests under way at the same time, at least 1.
         progress: called with the number of decisions made so far.
@@ -93,11 +87,13 @@ async def drive_with(
         raise ValueError(f"concurrency: expected at least 1, got {concurrency}")
     started = time.perf_counter()
     world.reset()
-    run = _Run(world, Server(client), agent, asyncio.Semaphore(concurrency), progress or _ignore)
-    for begins, meetings in slices(world):
-        await run.send_outcomes(before=begins)
-        await run.all(run.meet, meetings)
-    await run.send_outcomes(before=None)
+    places = asyncio.Semaphore(concurrency)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_TIMEOUT_S)) as session:
+        run = _Run(world, Server(session, url), agent, places, progress or _ignore)
+        for begins, meetings in slices(world):
+            await run.send_outcomes(before=begins)
+            await run.all(run.meet, meetings)
+        await run.send_outcomes(before=None)
     decisions = sorted(run.decisions, key=lambda d: (d.at, d.customer))
     return DriveResult(tuple(decisions), tuple(run.sent), time.perf_counter() - started)
 

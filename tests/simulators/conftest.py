@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +40,50 @@ def edited(revision: Revision) -> Callable[[str, str], Revision]:
         return compile_agent(text.replace(old, new), "retention.yaml", revision.workspace)
 
     return build
+
+
+Reply = tuple[int, str, bytes]  # status, content type, body
+Handler = Callable[[str, dict[str, str], Any], "Reply | None"]
+Listen = Callable[[Handler], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def listen() -> Listen:
+    """Listen on loopback with a handler of (path, headers, body); None cuts the connection."""
+    return _listen
+
+
+@asynccontextmanager
+async def _listen(handler: Handler) -> AsyncIterator[str]:
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await _answer(reader, writer, handler):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has gone
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
+) -> bool:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    pairs = (line.split(": ", 1) for line in head[1:] if line)
+    headers = {name.lower(): value for name, value in pairs}
+    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    await asyncio.sleep(0)  # others may come in between
+    reply = handler(head[0].split()[1], headers, body)
+    if reply is None:
+        return False
+    status, kind, content = reply
+    start = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}"
+    writer.write(f"{start}\r\n\r\n".encode() + content)
+    await writer.drain()
+    return True
