@@ -79,9 +79,12 @@ class Closing:
 def group_rows(lift: Lift, truth: dict[Group, float]) -> tuple[Row, ...]:
     """Lay the measured reward of each group beside the true one, per 1,000 customers."""
     return tuple(
-        Row(g.group, g.customers, g.value, g.low, g.high, truth[Group(g.group)])
+        Row(
+            f"{g.group}, {g.decisions:,} decisions", g.customers,
+            g.value, g.low, g.high, truth[Group(g.group)],
+        )
         for g in lift.groups
-    )
+    )  # fmt: skip
 
 
 def lift_rows(lift: Lift, truth: dict[Group, float]) -> tuple[Row, ...]:

@@ -17,6 +17,7 @@ from agents.load import load_workspace
 from policies.registry import create_policy
 from serving.environment import haproxy_available, set_ray_environment
 from serving.learner_process import LearnerSupervisor
+from serving.ledger import SqliteLedger
 from serving.settings import Settings, load_keys, prepare_data
 
 logger = logging.getLogger("nextbest")
@@ -28,12 +29,13 @@ def check_start(settings: Settings) -> None:
     Raises:
         DocumentError: the workspace is wrong.
         UnknownNameError, ValueError: an agent's learner or its settings are wrong.
-        StateError: the data folder is not writable or the port is taken.
+        StateError: the data folder is not writable, another server uses it, or the port is taken.
     """
     for revision in load_workspace(settings.workspace).revisions.values():
         create_policy(revision)
     prepare_data(settings.data)
     load_keys(settings.data)
+    SqliteLedger.open(settings.ledger, wait_s=0.0).close()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

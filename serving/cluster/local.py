@@ -11,6 +11,7 @@ from pathlib import Path
 import ray
 from ray import serve
 
+from agents.errors import StateError
 from serving.cluster.deployment import NAME, build
 from serving.settings import Settings
 
@@ -24,6 +25,9 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
     Args:
         settings: of the server.
         private: a short path for Ray's own files.
+
+    Raises:
+        StateError: the replica does not start.
     """
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray.init(
@@ -39,10 +43,17 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
             http_options={"host": settings.host, "port": settings.port},
             logging_config={"enable_access_log": False, "log_level": "WARNING"},
         )
-        serve.run(build(settings), name=NAME, route_prefix="/")
+        _deploy(settings)
         yield f"http://{settings.host}:{settings.port}"
     finally:
         # Serve's controller dies while answering its own shutdown, which Ray prints as a failure.
         with contextlib.redirect_stdout(io.StringIO()):
             serve.shutdown()
             ray.shutdown()
+
+
+def _deploy(settings: Settings) -> None:
+    try:
+        serve.run(build(settings), name=NAME, route_prefix="/")
+    except RuntimeError as error:
+        raise StateError(f"Ray Serve could not start the replica: {error}") from error

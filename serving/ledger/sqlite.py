@@ -116,8 +116,12 @@ class SqliteLedger(SqliteReader):
         self._committed = self._position
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, wait_s: float = 15.0) -> Self:
         """Open or make a ledger for writing; wait a little for a predecessor to let go.
+
+        Args:
+            path: of the SQLite file; the lock stands beside it.
+            wait_s: seconds to wait for the lock at most.
 
         Raises:
             StateError: another process writes to it, SQLite is too old, the file is no ledger of
@@ -127,7 +131,7 @@ class SqliteLedger(SqliteReader):
             raise StateError(f"expected SQLite 3.51.3 or later, got {apsw.sqlite_lib_version()}")
         with ExitStack() as undo:
             try:
-                lock = undo.enter_context(take_lock(path.with_suffix(".lock")))
+                lock = undo.enter_context(take_lock(path.with_suffix(".lock"), wait_s))
                 connection = apsw.Connection(str(path))
                 undo.callback(connection.close)
                 prepare(connection, path)

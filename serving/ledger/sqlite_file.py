@@ -13,17 +13,20 @@ import apsw
 from agents.errors import StateError
 
 SCHEMA_VERSION = 1
-LOCK_WAIT_S = 15.0
 
 
-def take_lock(path: Path) -> IO[bytes]:
+def take_lock(path: Path, wait_s: float) -> IO[bytes]:
     """Become the one writer; wait a little for a predecessor to let go.
+
+    Args:
+        path: of the lock file.
+        wait_s: seconds to wait at most.
 
     Raises:
         StateError: another process holds the lock.
     """
     lock = path.open("wb")
-    deadline = time.monotonic() + LOCK_WAIT_S
+    deadline = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

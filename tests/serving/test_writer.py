@@ -115,11 +115,10 @@ def test_a_cancelled_waiter_does_not_stop_the_commit(path: Path) -> None:
     ledger.close()
 
 
-def test_a_second_writer_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.ledger.sqlite_file.LOCK_WAIT_S", 0.2)
+def test_a_second_writer_is_refused(path: Path) -> None:
     ledger = SqliteLedger.open(path)
     with pytest.raises(StateError, match="another server writes to"):
-        SqliteLedger.open(path)
+        SqliteLedger.open(path, wait_s=0.2)
     ledger.close()
     SqliteLedger.open(path).close()
 
