@@ -239,7 +239,7 @@ def demo(
     customers: Annotated[int, typer.Option(min=100, help="Simulated customers.")] = 4_000,
     rounds: Annotated[int, typer.Option(min=1, help="Weeks, one decision each.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Another market of the same kind.")] = 1,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 16,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8,
     replace: Annotated[bool, typer.Option(help="Remove an earlier run in the folder.")] = False,
 ) -> None:
     """Watch it work: serve, simulate customers over HTTP, learn, re-check, evaluate."""

@@ -20,6 +20,8 @@ _ALWAYS = {
     "DO_NOT_TRACK": "true",
     # Ray runs its workers at niceness 15; decisions come first
     "RAY_worker_niceness": "0",
+    # the arrays of a decision are small: threads would cost more than they bring
+    "OMP_NUM_THREADS": "1",
     # user code on the replica's own loop, gRPC inside, buffered logs
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # a dead proxy is noticed in seconds, not in half a minute
