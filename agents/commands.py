@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -22,4 +23,4 @@ def init(
     """Write an example workspace: YAML that you can read, change and serve."""
     for path in write_example(example, workspace):
         typer.echo(f"wrote {path}")
-    typer.echo(f"next: nextbest check {workspace}")
+    typer.echo(f"next: nextbest check {quote(str(workspace))}")

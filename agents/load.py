@@ -31,11 +31,17 @@ _PATTERNS = {
 
 @dataclass(frozen=True, slots=True)
 class LoadedWorkspace:
-    """A workspace folder: its document, its agents compiled, and the text they came from."""
+    """A workspace folder.
+
+    Args:
+        workspace: its document.
+        revisions, texts, sources: by agent, compiled, as written, and where each word stands.
+    """
 
     workspace: Workspace
     revisions: Mapping[str, Revision]
     texts: Mapping[str, str]
+    sources: Mapping[str, Source]
 
 
 def load_workspace(folder: Path) -> LoadedWorkspace:
@@ -44,21 +50,23 @@ def load_workspace(folder: Path) -> LoadedWorkspace:
     Raises:
         DocumentError: the first thing that is wrong, with file, line and column.
     """
-    source = _read(folder / "workspace.yaml", folder)
-    workspace = parse_workspace(source)
-    revisions, texts = {}, {}
+    if folder.is_file():
+        message = "expected a folder with workspace.yaml and agents/*.yaml, got a file"
+        raise DocumentError(message, file=str(folder), line=1, column=1)
+    workspace = parse_workspace(_read(folder / "workspace.yaml", folder))
+    revisions, texts, sources = {}, {}, {}
     for path in sorted((folder / "agents").glob("*.y*ml")):
-        agent_source = _read(path, folder)
-        agent = parse_agent(agent_source, workspace)
-        if agent.agent != path.stem:
-            message = f"expected the file's name, {path.stem!r}, got {agent.agent!r}"
-            raise agent_source.error(("agent",), message)
-        revisions[agent.agent] = Revision(workspace, agent)
+        source = _read(path, folder)
+        agent = parse_agent(source, workspace)
+        if path.name != f"{agent.agent}.yaml":
+            message = f"expected the file to be named {agent.agent}.yaml, got {path.name}"
+            raise source.error(("agent",), message)
+        revisions[agent.agent], sources[agent.agent] = Revision(workspace, agent), source
         texts[agent.agent] = path.read_text(encoding="utf-8")
     if not revisions:
         message = "expected at least one agent, a file agents/NAME.yaml; got none"
         raise DocumentError(message, file=str(folder), line=1, column=1)
-    return LoadedWorkspace(workspace, revisions, texts)
+    return LoadedWorkspace(workspace, revisions, texts, sources)
 
 
 def parse_workspace(source: Source) -> Workspace:
@@ -98,8 +106,10 @@ def _read(path: Path, folder: Path) -> Source:
         return read_yaml(path.read_text(encoding="utf-8"), name)
     except FileNotFoundError:
         message = "there is no such file; `nextbest init` writes an example workspace"
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the file cannot be read: {error}"
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        message = f"the file is not UTF-8: {error.reason} at byte {error.start:,}"
     raise DocumentError(message, file=name, line=1, column=1)
 
 

@@ -37,10 +37,17 @@ class CustomerField(Document):
     required: bool = Field(False, description="refuse a context without it")
     feature: bool = Field(True, description="false keeps it out of every learner")
 
+    @property
+    def learnable(self) -> bool:
+        """Whether learners and reward models may see it; a zone never is."""
+        return self.feature and self.type != "zone"
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.type == "category") != bool(self.values):
             raise ValueError("expected 'values' for a category, and for no other type")
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("expected each of 'values' once, got one of them twice")
         numeric = self.type in ("integer", "number")
         if not numeric and (self.min is not None or self.max is not None):
             raise ValueError(f"expected 'min' and 'max' only for numbers, got type {self.type!r}")

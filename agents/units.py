@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, PlainSerializer, StringConstraints
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _LONGEST = timedelta(days=3_660)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999  # far from where adding a window or a zone overflows
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -91,10 +92,16 @@ def require_utc(instant: datetime) -> datetime:
     """Return the instant in UTC; refuse one without an offset.
 
     Raises:
-        ValueError: the datetime is naive, so it names no instant.
+        ValueError: the datetime is naive, so it names no instant, or its year is not one of 1900
+            to 2999.
     """
     if instant.tzinfo is None:
         raise ValueError(f"expected an instant with a UTC offset, got {instant.isoformat()!r}")
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(
+            f"expected an instant of the years {_FIRST_YEAR} to {_LAST_YEAR},"
+            f" got {instant.isoformat()!r}"
+        )
     return instant.astimezone(UTC)
 
 
@@ -102,21 +109,21 @@ def parse_instant(text: object) -> datetime:
     """Read an RFC 3339 instant with an offset, as UTC.
 
     Raises:
-        ValueError: the text is not such an instant, or has no offset.
+        ValueError: the text is not such an instant, has no offset, or is not of 1900 to 2999.
 
     Example:
         >>> parse_instant("2026-03-01T12:00:00+01:00").isoformat()
         '2026-03-01T11:00:00+00:00'
     """
-    expected = f"expected an instant such as '2026-03-01T12:00:00Z', got {text!r}"
     if isinstance(text, datetime):
         return require_utc(text)
-    if not isinstance(text, str):
-        raise ValueError(expected)
     try:
-        return require_utc(datetime.fromisoformat(text))
-    except (ValueError, OverflowError) as error:
-        raise ValueError(expected) from error
+        instant = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise ValueError(f"expected an instant such as '2026-03-01T12:00:00Z', got {text!r}")
+    return require_utc(instant)
 
 
 def unit_interval(digest: bytes) -> float:

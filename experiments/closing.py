@@ -130,7 +130,7 @@ def closing_table(closing: Closing) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.pad_edge, table.collapse_padding = False, True
     table.add_column("", no_wrap=True)
-    for name in ("n", "estimate", "95% interval", "truth", "ESS"):
+    for name in ("n", "value", "95% interval", "truth", "ESS"):
         table.add_column(name, justify="right", no_wrap=True)
     _section(table, "Reward per 1,000 customers", closing.groups)
     _section(table, "Lift per 1,000 customers", closing.lifts)
@@ -138,14 +138,15 @@ def closing_table(closing: Closing) -> Table:
     audit = "audit passed" if closing.audit_passed else "AUDIT FAILED"
     speed = closing.speed
     for name, value in (
-        ("Breaches, by the re-check", f"{closing.breaches}"),
+        ("Decisions", f"{closing.decisions:,}"),
+        ("Breaches, by the re-check", f"{closing.breaches:,}"),
         (f"Mean weight, {audit}", f"{closing.mean_weight:.4f}"),
-        ("Snapshots published", f"{closing.snapshots}"),
+        ("Snapshots published", f"{closing.snapshots:,}"),
         ("Decisions per second", f"{speed.decisions_per_s:,.0f}"),
         ("Latency p50, ms", f"{speed.p50_ms:.1f}"),
         ("Latency p99, ms", f"{speed.p99_ms:.1f}"),
     ):
-        table.add_row(name, f"{closing.decisions:,}", value)
+        table.add_row(name, "", value)
     return table
 
 

@@ -23,7 +23,9 @@ from rich.progress import (
 from agents.checker import check_log
 from agents.errors import LogError, SnapshotError, UnknownNameError, did_you_mean
 from agents.groups import Group
+from agents.load import LoadedWorkspace, load_workspace
 from agents.revision import Revision
+from agents.spec import Holdout
 from experiments.closing import closing_table
 from experiments.demo import Demo, run_demo
 from experiments.estimators import ESTIMATORS
@@ -31,7 +33,7 @@ from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, declared_range,
 from experiments.lift import lift
 from experiments.logs import LoggedDecisions, fingerprint, read_log, read_table
 from experiments.report import (
-    audit_line,
+    audit_lines,
     diagnostics_table,
     groups_table,
     lift_table,
@@ -56,6 +58,10 @@ _DEMO_COLUMNS = (
 _POLICIES: list[str] = ["uniform"]
 _ESTIMATORS = list(DEFAULT_ESTIMATORS)
 _SHOWN = 20
+_TAUGHT = (
+    "a snapshot has learned from treatment, so it looks too good there; --group random values it"
+    " on decisions that it has not seen"
+)
 _BY_NAME = {"uniform": uniform_target, "none": none_target, "logged": logged_target}
 
 
@@ -96,6 +102,18 @@ class _Asker:
     def newest(self) -> Revision | None:
         """The revision of the last decision, if it is known."""
         return self.revisions.get(str(self.log.revision[np.argmax(self.log.at)]))
+
+    @property
+    def currency(self) -> str:
+        """Three letters, or a word in their place if no revision is known."""
+        return self.newest.workspace.currency if self.newest else "currency"
+
+    @property
+    def holdout(self) -> Holdout | None:
+        """The shares by which all customers were assigned; None if unknown, or if they changed."""
+        known = [self.revisions.get(name) for name in set(self.log.revision.tolist())]
+        declared = {None if found is None else found.agent.holdout for found in known}
+        return declared.pop() if len(declared) == 1 else None
 
     def ask(self, name: str) -> Evaluation:
         """Value one policy, by its name or its snapshot file."""
@@ -157,30 +175,33 @@ def evaluate_command(
 ) -> None:
     """Value policies from a decision log alone, and compare the groups it holds.
 
-    Prints the estimated value of each policy with an interval, what speaks for and against
-    believing it, and what the groups of customers earned.
+    Prints the value of each policy with an interval, how far it can be
+    believed, and what the groups of customers earned.
     """
-    console = Console()
+    # Names in logs, files and YAML may hold brackets: they are shown, never read as markup.
+    console = Console(markup=False, highlight=False)
+    in_force = load_workspace(workspace) if workspace is not None else None
     with console.status("reading the log"):
         decisions = read_log(log, agent=agent)
         rows = decisions.in_groups(*group.groups)
         revisions = read_revisions(log)
     if not len(rows):
         raise LogError(
-            f"expected closed decisions of group {group.value!r}, got none; {decisions.open_rows:,}"
-            " decisions are open, because an outcome could still arrive"
+            f"expected closed decisions of group {group.value!r}, got none; the log has"
+            f" {len(decisions):,} closed ones, and {decisions.open_rows:,} decisions are open,"
+            " because an outcome could still arrive"
         )
-    asker = _Asker(decisions, rows, revisions, estimator, level, key)
+    asker = _Asker(decisions, rows, revisions, tuple(dict.fromkeys(estimator)), level, key)
     with console.status("estimating"):
-        evaluations = [asker.ask(name) for name in policy]
-    newest = asker.newest
-    currency = newest.workspace.currency if newest else "currency"
-    _print_values(console, evaluations, currency, decisions.open_rows)
-    _print_lift(console, decisions, newest, currency, level)
-    if workspace is not None:
-        _recheck(console, log, workspace)
+        evaluations = [asker.ask(name) for name in dict.fromkeys(policy)]
+    _print_values(console, evaluations, asker.currency, decisions.open_rows)
+    if group is not Rows.RANDOM and not _BY_NAME.keys() >= set(policy):
+        console.print(f"warning: {_TAUGHT}", style="yellow")
+    _print_lift(console, asker)
     if track is not None:
-        _track(console, evaluations, track, fingerprint(log))
+        _track(evaluations, track, fingerprint(log))
+    if workspace is not None and in_force is not None:
+        _recheck(console, log, workspace, in_force)
 
 
 def _print_values(
@@ -188,7 +209,7 @@ def _print_values(
 ) -> None:
     console.print(value_table(evaluations, currency))
     console.print(diagnostics_table(evaluations))
-    console.print(audit_line(evaluations[0].diagnostics.audit))
+    console.print(audit_lines(evaluations[0].diagnostics.audit))
     if open_rows:
         console.print(f"{open_rows:,} open decisions left out: an outcome could still arrive")
     for evaluation in evaluations:
@@ -196,41 +217,48 @@ def _print_values(
             console.print(f"warning: {evaluation.target}: {warning}", style="yellow")
 
 
-def _print_lift(
-    console: Console,
-    decisions: LoggedDecisions,
-    newest: Revision | None,
-    currency: str,
-    level: float,
-) -> None:
-    found = lift(decisions, holdout=newest.agent.holdout if newest else None, level=level)
+def _print_lift(console: Console, asker: _Asker) -> None:
+    found = lift(asker.log, holdout=asker.holdout, level=asker.level)
     console.print()
-    console.print(groups_table(found, currency))
+    console.print(groups_table(found, asker.currency))
     if len(found.groups) > 1:
-        console.print(lift_table(found, currency))
-    for warning in lift_warnings(found):
+        console.print(lift_table(found, asker.currency))
+    warnings = lift_warnings(found)
+    if asker.holdout is None:
+        warnings.append(
+            "the groups' sizes were not checked: the log's revisions are unknown, or differ in"
+            " their holdout"
+        )
+    for warning in warnings:
         console.print(f"warning: {warning}", style="yellow")
 
 
-def _recheck(console: Console, log: Path, workspace: Path) -> None:
+def _recheck(console: Console, log: Path, folder: Path, workspace: LoadedWorkspace) -> None:
     table = read_table(log)
-    breaches = check_log(table, workspace)
+    with console.status("re-checking"):
+        breaches = check_log(table, folder)
     console.print(f"guardrails re-checked: {len(breaches):,} breaches in {table.num_rows:,} rows")
+    known = {name: revision.id for name, revision in workspace.revisions.items()}
+    rows = list(zip(table["agent"].to_pylist(), table["revision"].to_pylist(), strict=True))
+    strangers = sum(agent not in known for agent, _ in rows)
+    others = sum(known.get(agent, revision) != revision for agent, revision in rows)
+    if strangers:
+        console.print(f"warning: {strangers:,} rows were not checked: {folder} lacks their agent")
+    if others:
+        console.print(f"warning: {others:,} rows were decided by other revisions than {folder}'s")
     for breach in breaches[:_SHOWN]:
         console.print(f"  {breach.decision_id}: {breach.guardrail}: {breach.detail}", style="red")
     if breaches:
         raise typer.Exit(1)
 
 
-def _track(console: Console, evaluations: Sequence[Evaluation], folder: Path, digest: str) -> None:
-    with console.status("recording"):
-        client = open_tracking(folder)
-        for evaluation in evaluations:
-            record(client, evaluation, fingerprint=digest)
+def _track(evaluations: Sequence[Evaluation], folder: Path, digest: str) -> None:
+    client = open_tracking(folder)
+    for evaluation in evaluations:
+        record(client, evaluation, fingerprint=digest)
     store = folder / DATABASE
-    console.print(
-        f"recorded in {store}; see it with: mlflow ui --backend-store-uri sqlite:///{store}"
-    )
+    typer.echo(f"recorded in {store}; see it with:")
+    typer.echo(f"  mlflow ui --backend-store-uri sqlite:///{store}")
 
 
 @app.command()
@@ -243,7 +271,7 @@ def demo(
     replace: Annotated[bool, typer.Option(help="Remove an earlier run in the folder.")] = False,
 ) -> None:
     """Watch it work: serve, simulate customers over HTTP, learn, re-check, evaluate."""
-    console = Console()
+    console = Console(highlight=False)
     plan = Demo(folder, customers, rounds, seed, concurrency)
     if replace:
         plan.remove()
@@ -251,4 +279,4 @@ def demo(
         task = bar.add_task("decisions", total=customers * rounds)
         closing = run_demo(plan, console.print, lambda done: bar.update(task, completed=done))
     console.print(closing_table(closing))
-    console.print(f"the decision log: {plan.log / 'decisions.parquet'}")
+    typer.echo(f"the decision log: {plan.log / 'decisions.parquet'}")

@@ -31,7 +31,6 @@ from agents.catalog import write_example
 from agents.checker import check_log
 from agents.errors import StateError
 from agents.groups import Group, assign
-from agents.load import load_workspace
 from agents.revision import Revision
 from agents.rewards import closes_at
 from experiments.closing import PER, Closing, Row, Speed, group_rows, lift_rows, value_rows
@@ -44,6 +43,7 @@ from experiments.targets import snapshot_target, uniform_target
 from policies.registry import load_policy
 from policies.snapshot import unseal
 from simulators.drive import DriveResult, drive, write_truth
+from simulators.examples import example_revision
 from simulators.truth import realised_value, value_of_none, value_of_uniform
 from simulators.world import World
 from simulators.worlds import create_world
@@ -87,13 +87,20 @@ class Demo:
         """The exported decision log."""
         return self.folder / "log"
 
+    @property
+    def journal(self) -> Path:
+        """What the server printed; every run leaves it, also one that failed."""
+        return self.folder / "server.log"
+
     def remove(self) -> None:
         """Remove an earlier run.
 
         Raises:
             StateError: the folder holds something else.
         """
-        if self.folder.exists() and not (self.data / "ledger.sqlite").exists():
+        empty = self.folder.is_dir() and not any(self.folder.iterdir())
+        ours = self.journal.is_file() and self.workspace.is_dir()
+        if self.folder.exists() and not empty and not ours:
             raise StateError(f"{self.folder} holds no earlier run of the demo; nothing removed")
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -109,13 +116,18 @@ def run_demo(demo: Demo, say: Say, progress: Progress) -> Closing:
     Raises:
         StateError: the server does not start, or the folder is taken.
     """
-    if demo.data.exists():
-        raise StateError(f"{demo.folder} holds an earlier run; remove it, or name another --folder")
-    write_example("telecom", demo.workspace)
-    revision = load_workspace(demo.workspace).revisions[_AGENT]
+    if demo.journal.exists():
+        raise StateError(
+            f"{demo.folder} holds an earlier run; add --replace, or name another --folder"
+        )
     world = create_world(
-        "retention", revision, customers=demo.customers, rounds=demo.rounds, seed=demo.seed
+        "retention",
+        example_revision(),
+        customers=demo.customers,
+        rounds=demo.rounds,
+        seed=demo.seed,
     )
+    write_example("telecom", demo.workspace)
     say("starting the server on Ray Serve (about 15 seconds)")
     with served(demo) as url:
         say(f"driving {demo.customers:,} customers through {demo.rounds} weeks over HTTP")
@@ -144,19 +156,18 @@ def served(demo: Demo) -> Iterator[str]:
     command = [sys.executable, "-m", "nextbest", "serve", str(demo.workspace)]
     command += ["--data", str(demo.data), "--port", str(port)]
     command += ["--clock", "driven", "--snapshot-every", "2"]
-    journal = demo.folder / "server.log"
-    with journal.open("wb") as output:
+    with demo.journal.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"COLUMNS": "100"}
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process, journal)
+            _wait_until_ready(url, process, demo.journal)
             yield url
         finally:
             code = _stop(process)
     if code != 0:
-        raise StateError(f"the server ended with {code}; {journal} has the details")
+        raise StateError(f"the server ended with {code}; {demo.journal} has the details")
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], journal: Path) -> None:

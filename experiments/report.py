@@ -8,6 +8,7 @@ from io import StringIO
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from experiments.diagnostics import Audit
 from experiments.evaluate import Evaluation
@@ -30,8 +31,9 @@ def value_table(evaluations: Sequence[Evaluation], currency: str) -> Table:
     table.add_column("note")
     for evaluation in evaluations:
         for row in evaluation.estimates:
-            amounts = (_amount(x * _PER) for x in (row.value, row.low, row.high))
-            table.add_row(evaluation.target, row.estimator, *amounts, "" if row.enough else _FEW)
+            amounts = _amounts(*(x * _PER for x in (row.value, row.low, row.high)))
+            name = Text(evaluation.target)
+            table.add_row(name, row.estimator, *amounts, "" if row.enough else _FEW)
     return table
 
 
@@ -47,20 +49,23 @@ def diagnostics_table(evaluations: Sequence[Evaluation]) -> Table:
     for evaluation in evaluations:
         found = evaluation.diagnostics
         table.add_row(
-            evaluation.target, f"{found.n:,}", f"{found.ess:,.0f}",
+            Text(evaluation.target), f"{found.n:,}", f"{found.ess:,.0f}",
             f"{found.effective_conversions:,.1f}", f"{found.max_weight:,.1f}",
             f"{found.top_share:.1%}", f"{found.unsupported:.2%}",
         )  # fmt: skip
     return table
 
 
-def audit_line(audit: Audit) -> str:
-    """Say in one line whether actions were drawn with the logged propensities."""
+def audit_lines(audit: Audit) -> str:
+    """Say whether actions were drawn with the logged propensities, and how that was tested."""
     verdict = "passed" if audit.passed else "FAILED"
     return (
-        f"Propensity audit {verdict}: mean weight {audit.mean_weight:.4f} (p = {audit.p_mean:.3g});"
-        f" draws by action, chi-square {audit.chi_square:.1f} on {audit.df}"
-        f" (p = {audit.p_draws:.3g})"
+        f"Propensity audit {verdict}\n"
+        f"  mean weight {audit.mean_weight:.4f}, 1 expected (p = {audit.p_mean:.3g})\n"
+        f"  draws by action: chi-square {audit.chi_square:.1f} on {audit.df}"
+        f" (p = {audit.p_draws:.3g})\n"
+        f"  rarities drawn: {audit.rare:,}, {audit.expected_rare:,.1f} expected"
+        f" (p = {audit.p_rare:.3g})"
     )
 
 
@@ -71,7 +76,7 @@ def groups_table(lift: Lift, currency: str) -> Table:
     table.add_column("note")
     for group in lift.groups:
         sizes = (f"{group.customers:,}", f"{group.decisions:,}")
-        amounts = (_amount(x) for x in (group.value, group.low, group.high))
+        amounts = _amounts(group.value, group.low, group.high)
         table.add_row(group.group, *sizes, *amounts, "" if group.enough else _FEW)
     return table
 
@@ -85,7 +90,7 @@ def lift_table(lift: Lift, currency: str) -> Table:
     _columns(table, ("group", "over"), ("value", *_bounds(lift.level)))
     table.add_column("note")
     for row in () if lift.mismatch else lift.differences:
-        amounts = (_amount(x, "+") for x in (row.value, row.low, row.high))
+        amounts = _amounts(row.value, row.low, row.high, sign="+")
         table.add_row(row.group, row.over, *amounts, "" if row.enough else _FEW)
     return table
 
@@ -124,10 +129,11 @@ def _columns(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None
         table.add_column(name, justify="right")
 
 
-def _amount(value: float, sign: str = "") -> str:
-    """Write an amount; hundredths only where they can matter."""
-    return f"{value:{sign},.0f}" if abs(value) >= 1_000.0 else f"{value:{sign},.2f}"
+def _amounts(*values: float, sign: str = "") -> tuple[str, ...]:
+    """Write the amounts of one row alike; hundredths only where they can matter."""
+    digits = 0 if max(map(abs, values)) >= 1_000.0 else 2
+    return tuple(f"{value:{sign},.{digits}f}" for value in values)
 
 
 def _bounds(level: float) -> tuple[str, str]:
-    return f"{level:.0%} from", "to"
+    return f"{100.0 * level:g}% from", "to"

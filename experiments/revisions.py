@@ -22,7 +22,7 @@ def read_revisions(path: Path) -> dict[str, Revision]:
     for file in sorted(folder.glob("*.json")):
         try:
             revision = Revision.from_source(file.read_bytes())
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, LookupError, TypeError, OSError) as error:
             message = f"{file}: expected the source of a revision: {error}"
             raise LogError(message) from None
         if revision.id != file.stem:
@@ -34,4 +34,4 @@ def read_revisions(path: Path) -> dict[str, Revision]:
 def hidden_features(revision: Revision) -> frozenset[str]:
     """Return the customer fields that the workspace keeps out of every learner."""
     fields = revision.workspace.customer
-    return frozenset(name for name, field in fields.items() if not field.feature)
+    return frozenset(name for name, field in fields.items() if not field.learnable)

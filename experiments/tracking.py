@@ -91,6 +91,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
         "audit.mean_weight": found.audit.mean_weight,
         "audit.p_mean": found.audit.p_mean,
         "audit.p_draws": found.audit.p_draws,
+        "audit.p_rare": found.audit.p_rare,
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from agents.load import load_workspace
-from policies.registry import create_policy
+from policies.registry import check_policy
 
 app = typer.Typer()
 
@@ -22,10 +23,10 @@ def check(
     """Check a workspace: every error names file, line, column and the way out."""
     loaded = load_workspace(workspace)
     for name, revision in loaded.revisions.items():
-        policy = create_policy(revision)
+        policy = check_policy(revision, loaded.sources[name])
         typer.echo(
             f"{name}: {len(revision.agent.offers)} offers, {len(revision.actions)} actions,"
-            f" {len(revision.guardrails)} guardrails, learner {policy.name},"
-            f" revision {revision.id}"
+            f" {len(revision.guardrails)} guardrails"
         )
-    typer.echo(f"{workspace} is in order; next: nextbest serve {workspace}")
+        typer.echo(f"  learner {policy.name}, revision {revision.id}")
+    typer.echo(f"{workspace} is in order; next: nextbest serve {quote(str(workspace))}")

@@ -75,7 +75,7 @@ class Encoder:
         self._numbers: list[tuple[str, int, _Moments]] = []
         self._tables: list[tuple[str, int, dict[FeatureValue | None, tuple[int, float]]]] = []
         for name, field in revision.workspace.customer.items():
-            if not field.feature or field.type == "zone":
+            if not field.learnable:
                 continue
             first = len(names)
             if field.type in ("integer", "number"):
@@ -85,11 +85,10 @@ class Encoder:
                 names.append(f"{name}=true")
                 self._tables.append((name, first + 1, {True: (first, 1.0), False: (first, -1.0)}))
             else:
-                values = dict.fromkeys(field.values)
                 table: dict[FeatureValue | None, tuple[int, float]] = {
-                    value: (first + i, 1.0) for i, value in enumerate(values)
+                    value: (first + i, 1.0) for i, value in enumerate(field.values)
                 }
-                names += [f"{name}={value}" for value in values]
+                names += [f"{name}={value}" for value in field.values]
                 self._tables.append((name, len(names), table))
             names.append(f"{name}?")
         self._counts = [(name, len(names) + i, _Moments()) for i, name in enumerate(_SPANS)]

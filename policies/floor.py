@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.errors import StateError
+
 
 def mix_floor(
     probabilities: NDArray[np.float64], allowed: NDArray[np.bool_], floor: float
@@ -22,6 +24,9 @@ def mix_floor(
     Returns:
         (A,) float64, exactly 0 where barred, sums to 1 within rounding.
 
+    Raises:
+        StateError: the probabilities are not finite, or none of them is on an allowed action.
+
     Example:
         >>> allowed = np.array([True, False, True])
         >>> mix_floor(np.array([1.0, 0.0, 0.0]), allowed, 0.1).round(9).tolist()
@@ -29,4 +34,7 @@ def mix_floor(
     """
     share = floor / np.count_nonzero(allowed)
     mixed = np.where(allowed, (1.0 - floor) * probabilities + share, 0.0)  # (A,)
-    return np.asarray(mixed / mixed.sum(), dtype=np.float64)  # (A,)
+    total = float(mixed.sum())
+    if not 0.0 < total < np.inf:
+        raise StateError(f"expected finite probabilities over the allowed actions, got sum {total}")
+    return np.asarray(mixed / total, dtype=np.float64)  # (A,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.errors import UnknownNameError, did_you_mean
 from agents.revision import Revision
+from agents.yamlsource import Source
 from policies.base import Policy
 from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
@@ -41,6 +42,19 @@ def create_policy(revision: Revision) -> Policy:
         ValueError: a setting outside its range.
     """
     return policy_class(revision.agent.policy.learner).create(revision)
+
+
+def check_policy(revision: Revision, source: Source) -> Policy:
+    """Build the untaught learner of an agent that was just read, as `create_policy` does.
+
+    Raises:
+        DocumentError: the learner or a setting is wrong; with the place in the agent's document.
+    """
+    try:
+        return create_policy(revision)
+    except (UnknownNameError, ValueError) as error:
+        where, _, message = str(error).partition(": ")  # `policy.settings.tau: expected ...`
+        raise source.error(tuple(where.split(".")), message) from None
 
 
 def load_policy(name: str, state: bytes, revision: Revision) -> Policy:

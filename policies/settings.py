@@ -41,7 +41,7 @@ def read_settings(
         setting = declared.get(name)
         if setting is None:
             raise UnknownNameError(
-                f"policy.settings: {learner} has no setting {name!r};"
+                f"policy.settings.{name}: {learner} has no setting {name!r};"
                 f" {did_you_mean(name, declared)}"
             )
         # Written so that NaN, which no comparison accepts, is refused too.

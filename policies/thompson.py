@@ -22,7 +22,7 @@ _SCORES = np.linspace(-5.0, 5.0, 33)  # (K,) standard scores that the grid follo
 _LEAST_SD = 1e-9  # an arm without spread is a step; this keeps the division finite
 _NEGLIGIBLE = 0.02  # share of the main outcome's sd under which the rest is a constant
 _MOST_BEND = 0.3  # keeps the quadratic rising over nearly all scores
-_LEAST_VALUE = 1e-12  # currency; stands in for an outcome worth nothing
+_LEAST_VALUE = 1e-12  # currency; stands in for an outcome worth less, or nothing
 _TINY, _ALMOST_ONE = 1e-300, 1.0 - 2.0**-53
 
 
@@ -123,7 +123,10 @@ class _Arms:
         For a positive value that is Phi((logit(t / value) - mean) / sd); for a negative one the
         inequality turns round, and with it the sign of Phi's argument.
         """
-        value = np.where(self.value == 0.0, _LEAST_VALUE, self.value)[:, None]  # (E, 1)
+        small = np.abs(self.value) < _LEAST_VALUE  # (E,)
+        value = np.where(small, np.copysign(_LEAST_VALUE, self.value), self.value)[
+            :, None
+        ]  # (E, 1)
         scale = (np.where(self.value < 0.0, -1.0, 1.0) / self.sd)[:, None]  # (E, 1)
         chance = np.minimum(np.maximum(t / value, _TINY), _ALMOST_ONE)  # (..., E, G+1)
         logit = np.log(chance / (1.0 - chance))  # (..., E, G+1)

@@ -6,10 +6,10 @@ vectors that do not sum to 1. So: only two explorers are offered, only allowed a
 lessons are checked before they are learned, every answer is checked before it is used, and a model
 is loaded only if its SHA-256 and its arguments are those that were written.
 
-The reward is learned, in units of the largest value of an outcome when the model was begun; values
-changed later count from then on only. An outcome is learned as it arrives: first an example with
-the action's cost, later one with the outcome's value (mean over both, so a rate p settles at
-p / (1 + p)). VW answers probabilities only, so expected rewards are NaN.
+The reward is learned, in units of the largest outcome value or action cost when the model was
+begun; values changed later count from then on only. An outcome is learned as it arrives: first an
+example with the action's cost, later one with the outcome's value (mean over both, so a rate p
+settles at p / (1 + p)). VW answers probabilities only, so expected rewards are NaN.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ class _Vowpal:
             UnknownNameError: a setting that it does not have.
             ValueError: a setting outside its range.
         """
-        largest = max(abs(outcome.value) for outcome in revision.agent.outcomes.values())
-        return cls(revision, Encoder(revision), largest or 1.0, None)
+        values = [abs(outcome.value) for outcome in revision.agent.outcomes.values()]
+        costs = [action.cost for action in revision.actions]
+        return cls(revision, Encoder(revision), max(*values, *costs) or 1.0, None)
 
     @classmethod
     def from_bytes(cls, state: bytes, revision: Revision) -> Self:

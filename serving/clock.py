@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from agents.errors import ContextError
+from agents.errors import ContextError, StateError
 from serving.settings import ClockKind
+
+_TOLERANCE = timedelta(seconds=5)  # by which a machine's clock is set back now and then
 
 
 class Clock(Protocol):
@@ -16,24 +19,45 @@ class Clock(Protocol):
         """Return the instant (UTC); `claimed` is what the request says, if anything."""
 
 
-class MachineClock:
-    """The machine's clock, never running backwards; the time of a request is not asked for."""
+def _machine_time() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self) -> None:
-        self._last = datetime.min.replace(tzinfo=UTC)
+
+class MachineClock:
+    """The machine's clock, never running backwards; the time of a request is not asked for.
+
+    Args:
+        last: the ledger's newest instant, before which nothing can happen any more.
+        read: tells the machine's time (UTC).
+    """
+
+    def __init__(
+        self, last: datetime | None = None, read: Callable[[], datetime] = _machine_time
+    ) -> None:
+        self._last = last or datetime.min.replace(tzinfo=UTC)
+        self._read = read
 
     def now(self, claimed: datetime | None) -> datetime:
-        """Return the machine's time.
+        """Return the machine's time; it stands still while the machine's is a little behind.
 
         Raises:
             ContextError: the request claims a time.
+            StateError: the machine's clock is far behind what the ledger has seen, so that no
+                quiet hour and no rolling span could be relied on.
         """
         if claimed is not None:
             raise ContextError(
                 "expected no 'at': this server runs on its own clock;"
                 " start it with --clock driven to simulate"
             )
-        self._last = max(self._last, datetime.now(UTC))
+        time = self._read()
+        if self._last - time > _TOLERANCE:
+            raise StateError(
+                f"the machine's clock shows {time.isoformat(timespec='seconds')}, but the ledger"
+                f" has been at {self._last.isoformat(timespec='seconds')}; set the clock right, or"
+                " choose another --data if that was a simulation's time"
+            )
+        self._last = max(self._last, time)
         return self._last
 
 
@@ -54,6 +78,18 @@ class DrivenClock:
         return claimed
 
 
-def make_clock(kind: ClockKind) -> Clock:
-    """Return a clock of the kind that the settings ask for."""
-    return MachineClock() if kind == "machine" else DrivenClock()
+def make_clock(kind: ClockKind, last: datetime | None) -> Clock:
+    """Return a clock of the kind that the settings ask for.
+
+    Args:
+        kind: as in the settings.
+        last: the ledger's newest instant, None if nothing has happened yet.
+
+    Raises:
+        StateError: the machine's clock is far behind the ledger's newest instant.
+    """
+    if kind == "driven":
+        return DrivenClock()
+    clock = MachineClock(last)
+    clock.now(None)
+    return clock

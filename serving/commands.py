@@ -12,12 +12,12 @@ import httpx
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
 from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
 from agents.load import load_workspace
 from agents.units import parse_instant
 from policies.decide import decide as decide_here
+from policies.explain import explain
 from policies.registry import create_policy
 from serving.export import export_log
 from serving.settings import ClockKind, Settings
@@ -71,7 +71,7 @@ def decide(
         record = _decide_here(workspace, agent, customer, values, at)
     else:
         record = _decide_there(url, agent, customer, values, at)
-    Console().print(_explanation(record))
+    Console(highlight=False).print(explain(record))
 
 
 @app.command()
@@ -110,7 +110,10 @@ def _read_features(text: str) -> dict[str, Any]:
     try:
         content = text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8")
         values = json.loads(content)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        message = f"{text[:40]!r} cannot be read: {error.strerror}"
+        raise ContextError(f"expected --features as JSON or a JSON file: {message}") from None
+    except (ValueError, RecursionError) as error:
         raise ContextError(f"expected --features as JSON or a JSON file: {error}") from None
     if not isinstance(values, dict):
         raise ContextError(f"expected features as a JSON object, got {content[:40]!r}")
@@ -146,25 +149,13 @@ def _decide_there(
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    answer: dict[str, Any] = response.json()
-    if response.is_error:
-        raise ContextError(f"the server refused: {answer['detail']}")
+    try:
+        answer: dict[str, Any] = response.json()
+        if response.is_error:
+            raise ContextError(f"the server refused: {answer['detail']}")
+    except (LookupError, TypeError, ValueError):
+        raise StateError(
+            f"expected an answer of nextbest from {response.url}, got status"
+            f" {response.status_code}; is --url right, and the server ready?"
+        ) from None
     return answer
-
-
-def _explanation(record: dict[str, Any]) -> Table:
-    title = f"{record['customer']}: {record['action_id']} ({record['group']}, {record['reason']})"
-    table = Table(title=title, title_justify="left")
-    table.add_column("action", overflow="fold")
-    table.add_column("probability", justify="right")
-    table.add_column("expected reward", justify="right")
-    table.add_column("barred by", overflow="fold")
-    rows = zip(
-        record["actions"], record["distribution"], record["expected"], record["mask"], strict=True
-    )
-    for action, probability, expected, reason in rows:
-        style = "bold" if action == record["action_id"] else ("dim" if reason else None)
-        shown = "" if expected is None or reason else f"{expected:.3f}"
-        chance = "" if reason else f"{probability:.4f}"
-        table.add_row(action, chance, shown, reason or "", style=style)
-    return table

@@ -1,4 +1,4 @@
-"""What the server does inside one transaction: decide, record an outcome, activate an agent.
+"""What the server does inside one transaction: make a decision, record an outcome.
 
 Every function here runs as a job of the writer, reads the ledger's state and writes to it in the
 same transaction, so no mask is ever computed from a state that is not the committed one.
@@ -6,24 +6,20 @@ same transaction, so no mask is ever computed from a state that is not the commi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
-from agents.load import compile_agent
 from agents.revision import Revision
 from agents.rewards import counted
-from agents.spec import Workspace
-from policies.base import Policy
 from policies.decide import decide
-from policies.registry import create_policy
+from serving.active import ActiveAgents
 from serving.clock import Clock
 from serving.ledger import Ledger
 from serving.settings import Keys
-from serving.snapshots import SnapshotFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +70,12 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
-    """What decides for one agent: its revision, its policy and the snapshot that came from."""
-
-    revision: Revision
-    policy: Policy
-    snapshot: str
-
-
-@dataclass(slots=True)
 class Decider:
-    """The server's state in memory, all of it rebuilt from the ledger and the snapshots.
+    """Makes decisions and records outcomes, with the ledger's transaction as its only state."""
 
-    Args:
-        workspace: what agents are checked against when they are submitted.
-        active: by agent, what decides now; replaced whole, never changed in place.
-    """
-
-    workspace: Workspace
+    agents: ActiveAgents
     keys: Keys
     clock: Clock
-    snapshots: SnapshotFolder
-    active: dict[str, Active] = field(default_factory=dict)
-    _revisions: dict[str, Revision] = field(default_factory=dict)
 
     def decide(self, ledger: Ledger, request: DecisionRequest) -> Decided:
         """Make one decision, or return the one made before under the same key.
@@ -109,8 +88,8 @@ class Decider:
             stored = ledger.find_by_key(request.key)
             if stored is not None:
                 _require_same(stored.request, request.fingerprint, f"key {request.key!r}")
-                return Decided(stored.decision, self.revision_of(ledger, stored.decision), True)
-        active = self._active(request.agent)
+                return Decided(stored.decision, self._revision(ledger, stored.decision), True)
+        active = self.agents.current(ledger, request.agent)
         revision = active.revision
         at = self.clock.now(request.at)
         contacts = ledger.contacts(request.customer, at - revision.lookback)
@@ -119,6 +98,7 @@ class Decider:
             revision, active.policy, context,
             decision_id=uuid4().hex, secret=self.keys.draw, snapshot=active.snapshot,
         )  # fmt: skip
+        _require_lawful(decision)
         contact = decision.contact(revision.actions[decision.action])
         ledger.add_decision(decision, contact, key=request.key, request=request.fingerprint)
         return Decided(decision, revision, False)
@@ -141,7 +121,7 @@ class Decider:
                 " send the decision_id that POST /v1/decisions answered"
             )
         decision = stored.decision
-        agent = self.revision_of(ledger, decision).agent
+        agent = self._revision(ledger, decision).agent
         if request.outcome not in agent.outcomes:
             raise UnknownNameError(
                 f"agent {agent.agent!r} has no outcome {request.outcome!r};"
@@ -154,82 +134,29 @@ class Decider:
                 f" got {at.isoformat()}"
             )
         event = OutcomeEvent(request.outcome_id, request.decision_id, request.outcome, at)
-        events = [*ledger.find_events(request.decision_id), event]
-        counts = event in counted(agent, decision.at, events)
+        before = ledger.find_events(request.decision_id)
+        # Not "is it among those that count": of two that count once, sent out of order, the later
+        # sent would then be counted beside the first.
+        counts = len(counted(agent, decision.at, [*before, event])) > len(
+            counted(agent, decision.at, before)
+        )
         ledger.add_outcome(event, counted=counts, request=request.fingerprint)
         return Recorded(event, counts, False)
 
-    def submit(self, ledger: Ledger, name: str, yaml: str) -> tuple[Revision, bool]:
-        """Check an agent's YAML and make it the active revision.
-
-        Returns:
-            The revision, and whether it differs from the one that was active.
-
-        Raises:
-            DocumentError: the YAML cannot be accepted; nothing has changed.
-            ContextError: it describes an agent of another name.
-            UnknownNameError: it names a learner or a setting that does not exist.
-            ValueError: a learner's setting is out of range.
-        """
-        revision = compile_agent(yaml, f"agents/{name}.yaml", self.workspace)
-        if revision.agent.agent != name:
-            raise ContextError(
-                f"expected agent {name!r} as the address says, got {revision.agent.agent!r}"
-            )
-        policy = create_policy(revision)
-        if ledger.active().get(name) == revision.id:
-            return revision, False
-        ledger.activate(name, revision.id, yaml=yaml, source=revision.source)
-        self._install(revision, policy)
-        return revision, True
-
-    def restore(self, ledger: Ledger) -> None:
-        """Take up every active revision of the ledger, with its newest snapshot."""
-        for revision_id in ledger.active().values():
-            source = ledger.find_revision(revision_id)
-            assert source is not None, "the ledger references each active revision"
-            revision = Revision.from_source(source)
-            self._install(revision, create_policy(revision))
-
-    def swap(self, agent: str, revision: Revision, policy: Policy, snapshot: str) -> None:
-        """Decide from a newer snapshot from now on, unless the revision has changed meanwhile."""
-        if self.active[agent].revision is revision:
-            self.active[agent] = Active(revision, policy, snapshot)
-
-    def _install(self, revision: Revision, untaught: Policy) -> None:
-        name = revision.agent.agent
-        policy, snapshot = untaught, ""
-        latest = self.snapshots.latest(name)
-        if latest is not None:
-            manifest, _ = self.snapshots.read(name, latest)
-            if manifest.policy == untaught.name:
-                policy, snapshot = self.snapshots.load(name, latest, revision), latest
-        self._revisions[revision.id] = revision
-        self.active[name] = Active(revision, policy, snapshot)
-
-    def _active(self, agent: str) -> Active:
-        try:
-            return self.active[agent]
-        except KeyError:
-            raise UnknownNameError(
-                f"there is no agent {agent!r}; {did_you_mean(agent, self.active)}"
-            ) from None
-
-    def revision_of(self, ledger: Ledger, decision: Decision) -> Revision:
-        """Return the revision under which a decision was made.
-
-        Raises:
-            StateError: the ledger does not have it.
-        """
-        revision = self._revisions.get(decision.revision)
-        if revision is None:
-            source = ledger.find_revision(decision.revision)
-            if source is None:
-                raise StateError(f"the ledger has lost revision {decision.revision}")
-            revision = self._revisions[decision.revision] = Revision.from_source(source)
-        return revision
+    def _revision(self, ledger: Ledger, decision: Decision) -> Revision:
+        return self.agents.revision(ledger, decision.revision)
 
 
 def _require_same(stored: bytes, asked: bytes, what: str) -> None:
     if stored != asked:
         raise ContextError(f"{what} was used before for a different request; choose a new one")
+
+
+def _require_lawful(decision: Decision) -> None:
+    """Refuse a draw that the law could not have made, as from a model that answers NaN."""
+    barred = decision.mask.reasons[decision.action] is not None
+    if barred or not 0.0 < decision.propensity <= 1.0:
+        raise StateError(
+            f"the policy {decision.policy} answered no distribution; nothing was decided;"
+            " activate the agent with another learner, or remove its newest snapshots"
+        )

@@ -6,7 +6,6 @@ source of every revision that decided, so contexts and masks can be rebuilt.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +13,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from agents.decisions import Decision, OutcomeEvent
-from agents.errors import StateError
+from agents.errors import LogError, StateError
 from agents.log import SCHEMA, log_row, log_table
 from agents.revision import Revision
+from serving.files import whole_file, write_whole
 from serving.ledger import Entry, LedgerReader, SqliteReader
 from serving.settings import Settings, load_keys
 
 _ROWS = 5_000
+_SHARED = 0o666  # the log is made to be read by others
 
 Progress = Callable[[int], None]
 
@@ -30,6 +31,8 @@ def export_log(
 ) -> int:
     """Write the whole log of a data folder as Parquet; return the number of decisions.
 
+    What is written is the ledger at one moment, whatever a server adds meanwhile.
+
     Args:
         settings: names the data folder.
         folder: made if missing; a log that is there is replaced in one step.
@@ -38,6 +41,7 @@ def export_log(
 
     Raises:
         StateError: there is no ledger, or the folder cannot be written.
+        LogError: an entry of the ledger is damaged; a log that is there stays as it was.
     """
     ledger = SqliteReader.open(settings.ledger)
     try:
@@ -60,18 +64,18 @@ class _Export:
     def write(self, progress: Progress | None) -> int:
         (self._folder / "revisions").mkdir(parents=True, exist_ok=True)
         target = self._folder / "decisions.parquet"
-        temporary = target.with_suffix(".partial")
+        with whole_file(target, _SHARED) as temporary, self._ledger.still():
+            return self._write_rows(temporary, progress)
+
+    def _write_rows(self, file: Path, progress: Progress | None) -> int:
         count = 0
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
             for entries in self._batches():
                 rows = [self._row(entry) for entry in entries if entry.kind == "decision"]
                 writer.write_table(log_table(rows))
                 count += len(rows)
                 if progress is not None:
                     progress(count)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
         return count
 
     def _batches(self) -> Iterator[list[Entry]]:
@@ -81,7 +85,10 @@ class _Export:
             after = entries[-1].position
 
     def _row(self, entry: Entry) -> dict[str, object]:
-        decision = Decision.from_record(entry.body)
+        try:
+            decision = Decision.from_record(entry.body)
+        except (LookupError, TypeError, ValueError) as error:
+            raise LogError(f"entry {entry.position} of the ledger is no decision") from error
         events: list[OutcomeEvent] = self._ledger.find_events(decision.decision_id)
         revision = self._revision(decision.revision)
         return log_row(entry.position, decision, revision, events, now=self._now, key=self._key)
@@ -91,6 +98,6 @@ class _Export:
             source = self._ledger.find_revision(revision_id)
             if source is None:
                 raise StateError(f"the ledger has lost revision {revision_id}")
-            (self._folder / "revisions" / f"{revision_id}.json").write_bytes(source)
+            write_whole(self._folder / "revisions" / f"{revision_id}.json", source, _SHARED)
             self._revisions[revision_id] = Revision.from_source(source)
         return self._revisions[revision_id]

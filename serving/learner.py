@@ -6,6 +6,7 @@ learned, so a learner that dies and starts again ends with the same bytes as one
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,14 +14,16 @@ from typing import Any
 
 from agents.context import Context
 from agents.decisions import Decision
-from agents.errors import StateError
+from agents.errors import LogError, StateError
 from agents.mask import Mask
 from agents.revision import Revision
 from policies.base import Lesson, Policy
 from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
-from serving.ledger import LedgerReader
+from serving.ledger import Entry, LedgerReader
 from serving.snapshots import SnapshotFolder
+
+logger = logging.getLogger("nextbest.learner")
 
 BATCH = 500
 
@@ -57,35 +60,64 @@ class Learner:
     _published_at: dict[str, float] = field(default_factory=dict)
 
     def resume(self) -> None:
-        """Start behind what the snapshots know already, if every agent has one."""
-        active = self.ledger.active()
-        if active and all(self.snapshots.latest(name) for name in active):
-            self.pupils = {name: self._first(name, active[name], 0) for name in active}
-            self.position = min(pupil.position for pupil in self.pupils.values())
+        """Start behind what the snapshots know already, if every agent has a usable one.
+
+        Otherwise start at the beginning of the log; an agent with a snapshot is still taken up
+        from it when the log first speaks of the agent.
+        """
+        found = {name: self._remembered(name) for name in self.ledger.active()}
+        pupils = {name: pupil for name, pupil in found.items() if pupil is not None}
+        if pupils and len(pupils) == len(found):
+            self.pupils = pupils
+            self.position = min(pupil.position for pupil in pupils.values())
 
     def step(self) -> int:
-        """Read and learn the next batch of the log; return how many rows it read."""
+        """Read and learn the next batch of the log; return how many rows it read.
+
+        An entry that cannot be learned, now or ever, is reported and passed over: it must not
+        keep all that follow from being learned.
+
+        Raises:
+            StateError: the ledger cannot be read now; nothing was passed over.
+        """
         entries = self.ledger.entries(self.position, BATCH)
         for entry in entries:
-            match entry.kind:
-                case "revision":
-                    self._activate(entry.position, entry.body)
-                case "decision":
-                    self._learn(entry.position, Decision.from_record(entry.body), None)
-                case "outcome":
-                    self._outcome(entry.position, entry.body)
+            try:
+                self._take(entry)
+            except (StateError, OSError, MemoryError):
+                raise  # the machine's trouble, not the entry's
+            except Exception as error:  # noqa: BLE001 - only its kind: entries hold customers' data
+                logger.error(
+                    "entry %d (%s) cannot be learned and is passed over: %s",
+                    entry.position, entry.kind, type(error).__name__,
+                )  # fmt: skip
             self.position = entry.position
         return len(entries)
 
+    def _take(self, entry: Entry) -> None:
+        match entry.kind:
+            case "revision":
+                self._activate(entry.position, entry.body)
+            case "decision":
+                self._learn(entry.position, Decision.from_record(entry.body), None)
+            case "outcome":
+                self._outcome(entry.position, entry.body)
+
     def publish(self, *, force: bool = False) -> list[str]:
-        """Publish what has been learned since the last snapshots, if it is time; return ids."""
+        """Publish what has been learned since the last snapshots, if it is time; return ids.
+
+        A disk that does not take one is reported; it is tried again when the next is due.
+        """
         now = time.monotonic()
         ids = []
         for name, pupil in self.pupils.items():
             due = now - self._published_at.get(name, -self.every_s) >= self.every_s
             if pupil.position > pupil.published and (due or force):
-                ids.append(self._publish(name, pupil))
                 self._published_at[name] = now
+                try:
+                    ids.append(self._publish(name, pupil))
+                except OSError as error:
+                    logger.error("no snapshot of %s could be written: %s", name, error)
         return ids
 
     def _publish(self, name: str, pupil: Pupil) -> str:
@@ -98,14 +130,17 @@ class Learner:
             position=pupil.position,
             lessons=pupil.lessons,
         )
+        snapshot = self.snapshots.publish(manifest, state)
         pupil.published = pupil.position
-        return self.snapshots.publish(manifest, state)
+        return snapshot
 
     def _activate(self, position: int, body: Mapping[str, Any]) -> None:
         name = body["agent"]
-        pupil = self.pupils.get(name)
+        pupil = self.pupils.get(name) or self._remembered(name)
         if pupil is None:
-            pupil = self.pupils[name] = self._first(name, body["revision"], position)
+            self.pupils[name] = self._beginner(position, self._revision(body["revision"]))
+            return
+        self.pupils[name] = pupil
         if position <= pupil.position:
             return  # already part of what it was taken up from
         revision = self._revision(body["revision"])
@@ -113,23 +148,27 @@ class Learner:
             pupil.policy = load_policy(pupil.policy.name, pupil.policy.to_bytes(), revision)
             pupil.revision, pupil.position = revision, position
         else:
-            self.pupils[name] = Pupil(revision, create_policy(revision), position, position, 0)
+            self.pupils[name] = self._beginner(position, revision)
 
-    def _first(self, name: str, revision_id: str, position: int) -> Pupil:
-        """Take up an agent from its newest snapshot, or untaught if it has none."""
-        latest = self.snapshots.latest(name)
-        if latest is None:
-            revision = self._revision(revision_id)
-            return Pupil(revision, create_policy(revision), position, position, 0)
-        manifest, state = self.snapshots.read(name, latest)
-        revision = self._revision(manifest.revision)
-        policy = load_policy(manifest.policy, state, revision)
-        return Pupil(revision, policy, manifest.position, manifest.position, manifest.lessons)
+    def _beginner(self, position: int, revision: Revision) -> Pupil:
+        return Pupil(revision, create_policy(revision), position, position, 0)
+
+    def _remembered(self, name: str) -> Pupil | None:
+        """Take up an agent from its newest usable snapshot, if it has one."""
+
+        def rebuild(manifest: Manifest, state: bytes) -> Pupil:
+            revision = self._revision(manifest.revision)
+            policy = load_policy(manifest.policy, state, revision)
+            return Pupil(revision, policy, manifest.position, manifest.position, manifest.lessons)
+
+        found = self.snapshots.newest(name, rebuild)
+        return None if found is None else found[1]
 
     def _outcome(self, position: int, body: Mapping[str, Any]) -> None:
         if body["counted"]:
             stored = self.ledger.find_decision(body["event"]["decision_id"])
-            assert stored is not None, "the ledger references each outcome's decision"
+            if stored is None:
+                raise LogError(f"the outcome at {position} is of no decision")
             self._learn(position, stored.decision, body["event"]["outcome"])
 
     def _learn(self, position: int, decision: Decision, outcome: str | None) -> None:
@@ -158,7 +197,7 @@ class Learner:
     def _revision(self, revision_id: str) -> Revision:
         source = self.ledger.find_revision(revision_id)
         if source is None:
-            raise StateError(f"the ledger has lost revision {revision_id}")
+            raise LogError(f"the ledger has lost revision {revision_id}")
         return Revision.from_source(source)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import cast
 
 from fastapi import FastAPI
 
-from agents.errors import SnapshotError
 from agents.load import LoadedWorkspace, load_workspace
+from serving.active import Active, ActiveAgents
 from serving.clock import make_clock
 from serving.decider import Decider
 from serving.ledger import Ledger, SqliteLedger
@@ -29,6 +30,7 @@ class Runtime:
 
     settings: Settings
     writer: Writer
+    agents: ActiveAgents
     decider: Decider
 
 
@@ -42,18 +44,20 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything a replica needs, and close it in order at the end.
 
     Raises:
-        DocumentError: the workspace is wrong.
+        DocumentError: the workspace is wrong, or an agent of the ledger does not fit it any more.
         StateError: the data folder or the ledger cannot be used.
     """
     loaded = load_workspace(settings.workspace)
     prepare_data(settings.data)
     keys = load_keys(settings.data)
-    snapshots = SnapshotFolder(settings.snapshots, keys.snapshot)
-    decider = Decider(loaded.workspace, keys, make_clock(settings.clock), snapshots)
-    writer = Writer(await asyncio.to_thread(SqliteLedger.open, settings.ledger))
-    runtime = Runtime(settings, writer, decider)
+    agents = ActiveAgents(loaded.workspace, SnapshotFolder(settings.snapshots, keys.snapshot))
+    ledger = await asyncio.to_thread(SqliteLedger.open, settings.ledger)
+    writer = Writer(ledger)
     try:
-        await writer.submit(lambda ledger: _take_up(ledger, decider, loaded))
+        clock = make_clock(settings.clock, ledger.last_instant())
+        agents.snapshots.set_aside(ledger.last_position())
+        await writer.submit(lambda ledger: _take_up(ledger, agents, loaded))
+        runtime = Runtime(settings, writer, agents, Decider(agents, keys, clock))
         watch = asyncio.create_task(_watch_snapshots(runtime))
         try:
             yield runtime
@@ -65,35 +69,46 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
         await writer.close()
 
 
-def _take_up(ledger: Ledger, decider: Decider, loaded: LoadedWorkspace) -> None:
+def _take_up(ledger: Ledger, agents: ActiveAgents, loaded: LoadedWorkspace) -> None:
     """Take up what is active, and activate each agent whose file has changed since last time.
 
-    An agent that was changed over HTTP stays as it is until its file changes.
+    An agent that was changed over HTTP stays as it is until its file changes, but always under
+    the guardrails of the workspace as it is now.
     """
-    decider.restore(ledger)
-    for name, revision in loaded.revisions.items():
-        note = f"file:{name}"
-        if ledger.note(note) != revision.id:
-            decider.submit(ledger, name, loaded.texts[name])
-            ledger.note(note, revision.id)
+    for name, text in loaded.texts.items():
+        note, digest = f"file:{name}", hashlib.sha256(text.encode()).hexdigest()
+        if ledger.note(note) != digest:
+            agents.submit(ledger, name, text)
+            ledger.note(note, digest)
+    agents.restore(ledger)
+    for name, active in list(agents.by_name.items()):
+        if active.revision.workspace.model_dump_json() != loaded.workspace.model_dump_json():
+            yaml = ledger.find_yaml(active.revision.id)
+            assert yaml is not None, "the ledger has each active revision's YAML"
+            agents.submit(ledger, name, yaml)
 
 
 async def _watch_snapshots(runtime: Runtime) -> None:
-    """Swap in each newer snapshot as it appears; a bad one is reported and passed over."""
-    decider, refused = runtime.decider, set[str]()
+    """Swap in each newer snapshot as it appears; nothing that goes wrong ends the watch."""
+    looked: dict[str, tuple[str, str]] = {}
     while True:
         await asyncio.sleep(runtime.settings.poll_s)
-        for name, active in list(decider.active.items()):
-            latest = decider.snapshots.latest(name)
-            if latest is None or latest <= active.snapshot or latest in refused:
-                continue
+        for name, active in list(runtime.agents.by_name.items()):
             try:
-                policy = await asyncio.to_thread(
-                    decider.snapshots.load, name, latest, active.revision
-                )
-            except SnapshotError as error:
-                logger.error("%s", error)
-                refused.add(latest)
-                continue
-            if policy.name == active.policy.name:
-                decider.swap(name, active.revision, policy, latest)
+                await _look(runtime.agents, name, active, looked)
+            except Exception:
+                logger.exception("the snapshots of %s could not be looked at", name)
+
+
+async def _look(
+    agents: ActiveAgents, name: str, active: Active, looked: dict[str, tuple[str, str]]
+) -> None:
+    """Look at an agent's snapshots once for each new one and each revision."""
+    latest = await asyncio.to_thread(agents.snapshots.latest, name)
+    seen = (active.revision.id, latest or "")
+    if latest is None or latest <= active.snapshot or looked.get(name) == seen:
+        return
+    looked[name] = seen
+    found = await asyncio.to_thread(agents.newer, active)
+    if found is not None:
+        agents.swap(active, *found)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from agents.errors import StateError
 from agents.load import load_workspace
-from policies.registry import create_policy
+from policies.registry import check_policy
+from serving.clock import make_clock
 from serving.environment import haproxy_available, set_ray_environment
 from serving.learner_process import LearnerSupervisor
 from serving.ledger import SqliteLedger
@@ -27,15 +28,17 @@ def check_start(settings: Settings) -> None:
     """Find out in a second, before Ray starts, whether the server can run at all.
 
     Raises:
-        DocumentError: the workspace is wrong.
-        UnknownNameError, ValueError: an agent's learner or its settings are wrong.
-        StateError: the data folder is not writable, another server uses it, or the port is taken.
+        DocumentError: the workspace is wrong, an agent's learner and its settings included.
+        StateError: the data folder is not writable, another server uses it, its ledger is ahead of
+            the machine's clock, or the port is taken.
     """
-    for revision in load_workspace(settings.workspace).revisions.values():
-        create_policy(revision)
+    loaded = load_workspace(settings.workspace)
+    for name, revision in loaded.revisions.items():
+        check_policy(revision, loaded.sources[name])
     prepare_data(settings.data)
     load_keys(settings.data)
-    SqliteLedger.open(settings.ledger, wait_s=0.0).close()
+    with contextlib.closing(SqliteLedger.open(settings.ledger, wait_s=0.0)) as ledger:
+        make_clock(settings.clock, ledger.last_instant())
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from agents.errors import StateError
+from serving.files import sync_folder, write_whole
 
 ClockKind = Literal["machine", "driven"]
 
 _KEY_BYTES = 32
+_KEYS = ("draw", "snapshot", "customer")
+_LEDGER = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Settings:
     @property
     def ledger(self) -> Path:
         """The SQLite file."""
-        return self.data / "ledger.sqlite"
+        return self.data / _LEDGER
 
     @property
     def snapshots(self) -> Path:
@@ -64,13 +68,13 @@ class Keys:
 
 
 def prepare_data(data: Path) -> None:
-    """Make the data folder.
+    """Make the data folder, for its owner only.
 
     Raises:
         StateError: it cannot be made or written.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(f"the data folder {data} cannot be made: {error.strerror}") from error
     if not os.access(data, os.W_OK | os.X_OK):
@@ -78,32 +82,45 @@ def prepare_data(data: Path) -> None:
 
 
 def load_keys(data: Path) -> Keys:
-    """Read the keys of a data folder, making those that are missing.
+    """Read the keys of a data folder, making them if there is no ledger yet.
 
     Raises:
-        StateError: a key file cannot be read or made, or has the wrong length.
+        StateError: a key file cannot be read or made, has the wrong length, or is missing beside
+            a ledger: with a new key no decision of it could be replayed.
     """
     folder = data / "keys"
+    fresh = not (data / _LEDGER).exists()
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        return Keys(
-            *(_load_key(folder / f"{name}.key") for name in ("draw", "snapshot", "customer"))
-        )
+        if fresh:
+            for name in _KEYS:
+                _make_key(folder / f"{name}.key")
+        return Keys(*(_load_key(folder / f"{name}.key") for name in _KEYS))
+    except FileNotFoundError as error:
+        raise StateError(
+            f"there is a ledger in {data}, but not the key {error.filename}; bring it back from a"
+            " backup"
+        ) from error
     except OSError as error:
         raise StateError(f"the keys in {folder} cannot be used: {error}") from error
 
 
-def _load_key(path: Path) -> bytes:
+def _make_key(path: Path) -> None:
+    """Make a key unless it is there; whole or not at all, and the first of two makers wins."""
+    if path.exists():
+        return
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
+    write_whole(mine, secrets.token_bytes(_KEY_BYTES))
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = path.read_bytes()
-    else:
-        with os.fdopen(handle, "wb") as file:
-            key = secrets.token_bytes(_KEY_BYTES)
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(mine)
+    finally:
+        mine.unlink()
+    sync_folder(path.parent)
+
+
+def _load_key(path: Path) -> bytes:
+    key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise StateError(f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}")
     return key

@@ -6,17 +6,26 @@ whole file or none. Names sort by the ledger position up to which was learned.
 
 from __future__ import annotations
 
-import os
+import logging
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from agents.errors import SnapshotError
+from agents.errors import NextbestError, SnapshotError
 from agents.revision import Revision
 from policies.base import Policy
 from policies.registry import load_policy
 from policies.snapshot import Manifest, seal, snapshot_id, unseal
+from serving.files import write_whole
+
+T = TypeVar("T")
+
+logger = logging.getLogger("nextbest")
 
 _SUFFIX = ".snapshot"
+_NAME = re.compile(r"[0-9]{12}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +41,79 @@ class SnapshotFolder:
     key: bytes
 
     def publish(self, manifest: Manifest, state: bytes) -> str:
-        """Write a snapshot durably and return its id."""
+        """Write a snapshot durably and return its id.
+
+        Raises:
+            OSError: the disk does not take it; nothing of it is left.
+        """
         name = snapshot_id(manifest)
         target = self._path(manifest.agent, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(".partial")
-        with temporary.open("wb") as file:
-            file.write(seal(manifest, state, self.key))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-        _sync_folder(target.parent)
+        write_whole(target, seal(manifest, state, self.key))
         return name
 
+    def names(self, agent: str) -> list[str]:
+        """Return the ids of all snapshots of an agent, the newest first."""
+        stems = (path.stem for path in (self.folder / agent).glob(f"*{_SUFFIX}"))
+        return sorted(filter(_NAME.fullmatch, stems), reverse=True)
+
     def latest(self, agent: str) -> str | None:
-        """Return the id of the newest snapshot of an agent."""
-        names = sorted(path.stem for path in (self.folder / agent).glob(f"*{_SUFFIX}"))
-        return names[-1] if names else None
+        """Return the id of the newest snapshot of an agent, usable or not."""
+        return next(iter(self.names(agent)), None)
+
+    def newest(
+        self, agent: str, rebuild: Callable[[Manifest, bytes], T], *, above: str = ""
+    ) -> tuple[str, T] | None:
+        """Rebuild the newest snapshot that can be used; a bad one is reported and passed over.
+
+        Args:
+            agent: whose snapshots to look at.
+            rebuild: what to make of a snapshot that is whole; it raises if the state does not fit.
+            above: look only at snapshots newer than this id.
+
+        Returns:
+            The id of the snapshot and what was rebuilt; None if no snapshot can be used.
+        """
+        for name in self.names(agent):
+            if name <= above:
+                break
+            try:
+                return name, rebuild(*self.read(agent, name))
+            except (NextbestError, ValueError, LookupError, TypeError) as error:
+                logger.error("snapshot %s of %s is passed over: %s", name, agent, error)
+        return None
+
+    def set_aside(self, position: int) -> None:
+        """Rename snapshots that learned more than the ledger has, as after a backup came back.
+
+        They would hide all snapshots to come, whose positions are lower.
+
+        Args:
+            position: the last one of the ledger.
+        """
+        for path in self.folder.glob(f"*/*{_SUFFIX}"):
+            if _NAME.fullmatch(path.stem) and int(path.stem[:12]) > position:
+                logger.warning("snapshot %s is newer than the ledger; set aside", path.stem)
+                path.rename(path.with_suffix(".aside"))
 
     def read(self, agent: str, name: str) -> tuple[Manifest, bytes]:
         """Read and check a snapshot.
 
         Raises:
-            SnapshotError: it does not exist, is damaged, or was signed with another key.
+            SnapshotError: it does not exist, is damaged, was signed with another key, or is
+                another one under this name.
         """
         try:
             data = self._path(agent, name).read_bytes()
         except OSError as error:
             raise SnapshotError(f"snapshot {name} of {agent} cannot be read: {error}") from error
-        return unseal(data, self.key)
+        manifest, state = unseal(data, self.key)
+        if manifest.agent != agent or snapshot_id(manifest) != name:
+            raise SnapshotError(
+                f"expected snapshot {name} of {agent}, got {snapshot_id(manifest)} of"
+                f" {manifest.agent}"
+            )
+        return manifest, state
 
     def load(self, agent: str, name: str, revision: Revision) -> Policy:
         """Rebuild the policy of a snapshot under a revision of its agent.
@@ -73,11 +126,3 @@ class SnapshotFolder:
 
     def _path(self, agent: str, name: str) -> Path:
         return self.folder / agent / f"{name}{_SUFFIX}"
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,8 @@ alone; nobody is answered before the commit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,11 @@ from serving.ledger import Ledger
 
 T = TypeVar("T")
 
+logger = logging.getLogger("nextbest")
+
 MAX_BATCH = 32
+
+_STOPPED = "the ledger has stopped; nothing can be decided now"
 
 
 @dataclass(slots=True)
@@ -40,8 +46,10 @@ class _Job:
 
     def settle(self) -> None:
         """Answer whoever waits."""
-        if self.future.cancelled():
+        if self.future.done():
             return
+        if isinstance(self.error, StopIteration):  # which no future accepts
+            self.error = RuntimeError("a job ended in StopIteration")
         if self.error is not None:
             self.future.set_exception(self.error)
             self.future.exception()  # heard, even if whoever asked is gone
@@ -65,6 +73,7 @@ class Writer:
         self._closing = False
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._dismiss)
 
     @property
     def alive(self) -> bool:
@@ -78,7 +87,7 @@ class Writer:
             StateError: the writer has stopped.
         """
         if not self.alive:
-            raise StateError("the ledger has stopped; nothing can be decided now")
+            raise StateError(_STOPPED)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Job(work, future))
         self._wake.set()
@@ -88,9 +97,11 @@ class Writer:
         """Finish what is queued, then close the ledger."""
         self._closing = True
         self._wake.set()
-        await self._task
-        self._disk.shutdown()
-        self._ledger.close()
+        try:
+            await self._task
+        finally:
+            self._disk.shutdown()
+            self._ledger.close()
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
@@ -100,9 +111,17 @@ class Writer:
                 continue
             count = min(len(self._waiting), MAX_BATCH)
             batch = [self._waiting.popleft() for _ in range(count)]
-            await self._commit(batch)
-            for job in batch:
-                job.settle()
+            try:
+                await self._commit(batch)
+            finally:
+                for job in batch:
+                    job.settle()
+
+    def _dismiss(self, _task: asyncio.Task[None]) -> None:
+        """Tell whoever still waits when the task has ended before its time: nobody hangs."""
+        for job in self._waiting:
+            job.error = StateError(_STOPPED)
+            job.settle()
 
     async def _commit(self, batch: list[_Job]) -> None:
         ledger = self._ledger
@@ -111,8 +130,11 @@ class Writer:
             for job in batch:
                 job.attempt(ledger)
             await asyncio.get_running_loop().run_in_executor(self._disk, ledger.commit)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was committed
-            ledger.rollback()
-            failure = StateError(f"the ledger could not commit: {error}")
+        except BaseException as error:
+            logger.error("a commit failed; %d requests are refused: %s", len(batch), error)
             for job in batch:
-                job.error = failure
+                job.error = StateError(f"nothing was committed: {error}")
+            with contextlib.suppress(StateError):  # then `begin` tries again
+                ledger.rollback()
+            if not isinstance(error, Exception):
+                raise

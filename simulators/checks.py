@@ -160,7 +160,7 @@ def check_windows(create: Factory, revision: Revision) -> None:
         assert times == sorted(times), f"{world.name}: expected outcomes in order, got {times}"
         for outcome, when in events:
             assert outcome in spans, f"{world.name}: expected declared outcomes, got {outcome!r}"
-            assert at <= when <= at + spans[outcome], (
+            assert at <= when < at + spans[outcome], (
                 f"{world.name}: expected {outcome} inside {spans[outcome]}, got {when - at}"
             )
 

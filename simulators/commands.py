@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from agents.groups import Group
 from agents.load import load_workspace
 from agents.revision import Revision
 from policies.registry import create_policy, policy_class
-from simulators.results import Rollout
+from simulators.results import LOG_FILE, Rollout
 from simulators.rollout import rollout
 from simulators.truth import KnownValue, realised_value, value_of_none, value_of_uniform
 from simulators.world import World
@@ -50,7 +51,9 @@ def simulate(
     revision = _revision(workspace, agent, policy)
     learner = create_policy(revision)
     market = create_world(world, revision, customers=customers, rounds=rounds, seed=seed)
-    console = Console()
+    if log is not None:
+        _make_folder(log)
+    console = Console(highlight=False)
     with _progress() as progress:
         task = progress.add_task("deciding", total=customers * rounds)
         run = rollout(market, learner, progress=lambda done: progress.update(task, completed=done))
@@ -62,7 +65,7 @@ def simulate(
             run.write(log, _LOG_KEY)
         except OSError as error:
             raise StateError(f"--log: {log} cannot be written: {error.strerror}") from error
-        typer.echo(f"wrote {len(run.decisions)} decisions to {log / 'decisions.parquet'}")
+        typer.echo(f"wrote {len(run.decisions):,} decisions to {log / LOG_FILE}")
 
 
 def _revision(workspace: Path, name: str, learner: str | None) -> Revision:
@@ -79,9 +82,23 @@ def _revision(workspace: Path, name: str, learner: str | None) -> Revision:
     return Revision(revision.workspace, agent)
 
 
+def _make_folder(log: Path) -> None:
+    """Make the log's folder now: whether it can be written is no news for the end of a long run."""
+    try:
+        log.mkdir(parents=True, exist_ok=True)
+        if not os.access(log, os.W_OK) or (log / LOG_FILE).is_dir():
+            raise StateError(f"--log: {log} cannot be written; name another folder")
+    except OSError as error:
+        raise StateError(f"--log: {log} cannot be written: {error.strerror}") from error
+
+
 def _progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    )  # fmt: skip
 
 
 def _table(world: World, run: Rollout, policy: str, none: KnownValue, uniform: KnownValue) -> Table:

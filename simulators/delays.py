@@ -55,7 +55,7 @@ class Delay:
         >>> delay = Delay((Lognormal(0.5, 1.0, 1.0), Lognormal(0.5, 6.0, 0.5)))
         >>> delay.share_within(timedelta(days=1)) > 0.25
         True
-        >>> delay.within(timedelta(days=2), 0.9, 0.99) <= timedelta(days=2)
+        >>> delay.within(timedelta(days=2), 0.9, 0.99) < timedelta(days=2)
         True
     """
 
@@ -72,10 +72,12 @@ class Delay:
         return sum(c.weight * c.share_within(days) for c in self.components)
 
     def within(self, window: timedelta, which: float, when: float) -> timedelta:
-        """Turn two uniform numbers into a delay of the distribution truncated to (0, window].
+        """Turn two uniform numbers into a delay of the distribution truncated to [0, window).
+
+        The end is left out, as rewards leave it out: an outcome then would no longer count.
 
         Args:
-            window: longest delay, above 0.
+            window: above 0.
             which: uniform in [0, 1); picks the component.
             when: uniform in [0, 1); the quantile inside it.
         """
@@ -83,7 +85,7 @@ class Delay:
         shares = [c.weight * c.share_within(days) for c in self.components]
         component = self.components[_pick(shares, which)]
         quantile = max(when * component.share_within(days), _TINY)
-        return min(component.quantile(quantile) * _DAY, window)
+        return min(component.quantile(quantile) * _DAY, window - timedelta.resolution)
 
 
 def _pick(shares: list[float], uniform: float) -> int:

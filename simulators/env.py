@@ -59,6 +59,9 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         revision: the agent; None takes the packaged telecom example.
         rounds: decisions an episode.
 
+    Raises:
+        ValueError: the workspace hides every customer field, so there is nothing to observe.
+
     Example:
         >>> import simulators
         >>> env = gymnasium.make("nextbest/Retention-v0")
@@ -77,7 +80,9 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         self._rounds = rounds
         self._round = rounds  # nothing may be done before the first reset
         fields = self._revision.workspace.customer
-        self._fields = {n: fields[n] for n in sorted(fields) if fields[n].feature}
+        self._fields = {n: fields[n] for n in sorted(fields) if fields[n].learnable}
+        if not self._fields:
+            raise ValueError("expected a customer field that learners may see, got none to observe")
         self.action_space = spaces.Discrete(len(self._revision.actions))
         self.observation_space = self._space()
         self._world: World

@@ -18,6 +18,9 @@ from agents.log import log_row, log_table
 from agents.revision import Revision
 from agents.rewards import reward
 
+LOG_FILE = "decisions.parquet"
+"""Name of the decision log in its folder."""
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -91,7 +94,7 @@ class Rollout:
         sources = folder / "revisions"
         sources.mkdir(parents=True, exist_ok=True)
         (sources / f"{self.revision.id}.json").write_bytes(self.revision.source)
-        write_parquet(self.log(key), folder / "decisions.parquet")
+        write_parquet(self.log(key), folder / LOG_FILE)
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:

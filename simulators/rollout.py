@@ -65,7 +65,7 @@ def rollout(
         progress: called with the number of decisions made so far.
 
     Raises:
-        ValueError: a batch below 1.
+        ValueError: a batch below 1, or customers that `World.positions` refuses.
 
     Example:
         >>> from policies.uniform import Uniform
@@ -78,7 +78,7 @@ def rollout(
     if batch < 1:
         raise ValueError(f"batch: expected at least 1, got {batch}")
     run = _Run(world, policy, secret, group, _Teacher(policy, batch if learn else 0))
-    run.play(range(world.customers) if customers is None else customers, progress or _ignore)
+    run.play(world.positions(customers), progress or _ignore)
     return run.result()
 
 

@@ -48,15 +48,14 @@ def value_of_none(world: World, customers: Iterable[int] | None = None) -> Known
     Args:
         world: bound to the revision whose outcome values count.
         customers: positions; None means all.
+
+    Raises:
+        ValueError: customers that `World.positions` refuses.
     """
     world.reset()
-    chosen = _positions(world, customers)  # (N,)
-    return KnownValue(chosen, np.array([_untouched(world, int(i)) for i in chosen]), 0.0)
-
-
-def _positions(world: World, customers: Iterable[int] | None) -> NDArray[np.int64]:
-    everybody = range(world.customers)
-    return np.array(list(everybody if customers is None else customers), dtype=np.int64)
+    chosen = world.positions(customers)  # N of them
+    values = np.array([_untouched(world, customer) for customer in chosen])  # (N,)
+    return KnownValue(np.array(chosen, dtype=np.int64), values, 0.0)
 
 
 def _untouched(world: World, customer: int) -> float:
@@ -85,16 +84,16 @@ def value_of_uniform(
         repeats: times that every path is drawn, at least 1; the error falls with its square root.
 
     Raises:
-        ValueError: fewer than one repeat.
+        ValueError: fewer than one repeat, or customers that `World.positions` refuses.
     """
     if repeats < 1:
         raise ValueError(f"repeats: expected at least 1, got {repeats}")
-    chosen = _positions(world, customers)  # (N,)
+    chosen = world.positions(customers)  # N of them
     plays = np.empty((repeats, len(chosen)))  # (S, N)
     for i in range(repeats):
         run = rollout(
             world, Uniform(), group=Group.RANDOM, learn=False,
-            secret=f"uniform-{i}".encode(), customers=chosen.tolist(),
+            secret=f"uniform-{i}".encode(), customers=chosen,
         )  # fmt: skip
         values = realised_value(run.expected, run.distributions)  # (R,)
         totals = np.bincount(run.customers, weights=values, minlength=world.customers)
@@ -102,7 +101,7 @@ def value_of_uniform(
     error = math.nan
     if repeats > 1:
         error = math.sqrt(plays.var(axis=0, ddof=1).sum() / repeats) / len(chosen)
-    return KnownValue(chosen, plays.mean(axis=0), error)
+    return KnownValue(np.array(chosen, dtype=np.int64), plays.mean(axis=0), error)
 
 
 def realised_value(

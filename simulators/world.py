@@ -20,6 +20,8 @@ START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday; clocks change on day 27
 WEEK = timedelta(days=7)
 
 _DAY = timedelta(days=1)
+_MOST = 10_000_000  # decisions; what is kept of so many fills the memory of a large machine
+_LAST = datetime(2900, 1, 1, tzinfo=UTC)
 _OPENS, _CLOSES = 6.0, 20.5  # hours of the day (UTC) between which customers are met
 
 
@@ -90,9 +92,15 @@ class World(ABC):
             )
         if every < _DAY or every % _DAY:
             raise ValueError(f"every: expected whole days, at least one, got {every}")
+        start = require_utc(options.get("start", START))
+        if customers * rounds > _MOST or rounds > (_LAST - start) / every:
+            raise ValueError(
+                f"expected at most {_MOST:,} decisions that end before {_LAST.year}, got"
+                f" {customers:,} customers x {rounds:,} rounds of {every.days} days from {start:%Y}"
+            )
         self.revision = revision
         self.customers, self.rounds, self.seed = customers, rounds, seed
-        self.every, self.start = every, require_utc(options.get("start", START))
+        self.every, self.start = every, start
         declared = revision.agent.outcomes
         spans = {name: outcome.window for name, outcome in declared.items()}
         self.windows = tuple(spans.get(name, 2 * WEEK) for name in self.outcomes)
@@ -108,6 +116,22 @@ class World(ABC):
         draws = [stream(self.seed, Purpose.TIMETABLE, r).random(self.customers) for r in rounds]
         hours = _OPENS + (_CLOSES - _OPENS) * np.stack(draws, axis=1)  # (N, rounds + 1)
         return (days * (self.every // _DAY)).astype(np.int64), hours
+
+    def positions(self, customers: Iterable[int] | None = None) -> list[int]:
+        """Return whom an experiment speaks of, checked: positions from 0, all if None.
+
+        Raises:
+            ValueError: nobody, somebody twice, or a position that is not in the world.
+        """
+        chosen = list(range(self.customers) if customers is None else customers)
+        inside = all(0 <= customer < self.customers for customer in chosen)
+        if not chosen or not inside or len(set(chosen)) < len(chosen):
+            raise ValueError(
+                f"customers: expected different positions from 0 to {self.customers - 1:,}, at"
+                f" least one, got {len(chosen):,} of them from {min(chosen, default=0)} to"
+                f" {max(chosen, default=0)}"
+            )
+        return chosen
 
     @property
     def end(self) -> datetime:

@@ -9,8 +9,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from agents.errors import UnknownNameError, did_you_mean
-from serving.api.strict import BodyError, StrictRequest, StrictRoute
-from serving.api.wire import AgentAnswer
+from agents.units import Name
+from serving.api.problems import BODY, problems
+from serving.api.strict import BodyError, StrictRoute
+from serving.api.wire import AgentAnswer, AgentText, ListedAgent
 from serving.ledger import Ledger
 from serving.runtime import runtime_of
 
@@ -19,15 +21,20 @@ router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute
 _YAML = {"content": {"application/yaml": {"schema": {"type": "string"}}}, "required": True}
 
 
-@router.put("/{name}", response_model=AgentAnswer, openapi_extra={"requestBody": _YAML})
-async def put_agent(name: str, request: Request) -> Response:
+@router.put(
+    "/{name}",
+    response_model=AgentAnswer,
+    responses=problems(*BODY),
+    openapi_extra={"requestBody": _YAML},
+)
+async def put_agent(name: Name, request: Request) -> Response:
     """Check an agent's YAML and decide by it from now on; an error changes nothing."""
     runtime = runtime_of(request.app)
     try:
-        yaml = (await StrictRequest(request.scope, request.receive).body()).decode()
+        yaml = (await request.body()).decode()
     except UnicodeDecodeError as error:
         raise BodyError(f"expected YAML in UTF-8: {error.reason}") from error
-    work = runtime.writer.submit(lambda ledger: runtime.decider.submit(ledger, name, yaml))
+    work = runtime.writer.submit(lambda ledger: runtime.agents.submit(ledger, name, yaml))
     revision, changed = await asyncio.shield(work)
     answer = {
         "agent": name,
@@ -42,7 +49,7 @@ def _all(ledger: Ledger) -> list[dict[str, str]]:
     return [{"agent": name, "revision": revision} for name, revision in ledger.active().items()]
 
 
-@router.get("")
+@router.get("", response_model=list[ListedAgent], responses=problems(503))
 async def list_agents(request: Request) -> Response:
     """List every agent and its active revision."""
     answer = await asyncio.shield(runtime_of(request.app).writer.submit(_all))
@@ -56,8 +63,8 @@ def _one(ledger: Ledger, name: str) -> dict[str, Any]:
     return {"agent": name, "revision": active[name], "yaml": ledger.find_yaml(active[name])}
 
 
-@router.get("/{name}")
-async def get_agent(name: str, request: Request) -> Response:
+@router.get("/{name}", response_model=AgentText, responses=problems(404, 422, 503))
+async def get_agent(name: Name, request: Request) -> Response:
     """Return an agent's active revision and the YAML it was submitted as."""
     work = runtime_of(request.app).writer.submit(lambda ledger: _one(ledger, name))
     return Response(orjson.dumps(await asyncio.shield(work)), media_type="application/json")

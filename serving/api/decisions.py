@@ -10,8 +10,15 @@ from fastapi import APIRouter, Header, Request, Response
 
 from agents.errors import UnknownNameError
 from agents.rewards import closes_at, reward
+from serving.api.problems import BODY, problems
 from serving.api.strict import StrictRoute, fingerprint
-from serving.api.wire import DecisionAnswer, DecisionBody, Identifier, decision_answer
+from serving.api.wire import (
+    DecisionAnswer,
+    DecisionBody,
+    Identifier,
+    WholeDecision,
+    decision_answer,
+)
 from serving.decider import DecisionRequest
 from serving.ledger import Ledger
 from serving.runtime import Runtime, runtime_of
@@ -19,7 +26,7 @@ from serving.runtime import Runtime, runtime_of
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=StrictRoute)
 
 
-@router.post("", response_model=DecisionAnswer)
+@router.post("", response_model=DecisionAnswer, responses=problems(*BODY, 404))
 async def make_decision(
     body: DecisionBody,
     request: Request,
@@ -51,7 +58,7 @@ def _whole(runtime: Runtime, ledger: Ledger, decision_id: str) -> dict[str, Any]
     if stored is None:
         raise UnknownNameError(f"there is no decision {decision_id!r}")
     decision = stored.decision
-    revision = runtime.decider.revision_of(ledger, decision)
+    revision = runtime.agents.revision(ledger, decision.revision)
     events = ledger.find_events(decision_id)
     return decision.to_record() | {
         "position": stored.position,
@@ -63,8 +70,8 @@ def _whole(runtime: Runtime, ledger: Ledger, decision_id: str) -> dict[str, Any]
     }
 
 
-@router.get("/{decision_id}")
-async def get_decision(decision_id: str, request: Request) -> Response:
+@router.get("/{decision_id}", response_model=WholeDecision, responses=problems(404, 422, 503))
+async def get_decision(decision_id: Identifier, request: Request) -> Response:
     """Return a decision whole: context, every action's reason or probability, outcomes, reward."""
     runtime = runtime_of(request.app)
     work = runtime.writer.submit(lambda ledger: _whole(runtime, ledger, decision_id))

@@ -7,6 +7,7 @@ import asyncio
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from serving.api.problems import BODY, problems
 from serving.api.strict import StrictRoute, fingerprint
 from serving.api.wire import OutcomeAnswer, OutcomeBody, outcome_answer
 from serving.decider import OutcomeRequest
@@ -15,7 +16,7 @@ from serving.runtime import runtime_of
 router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=StrictRoute)
 
 
-@router.post("", response_model=OutcomeAnswer)
+@router.post("", response_model=OutcomeAnswer, responses=problems(*BODY, 404))
 async def record_outcome(body: OutcomeBody, request: Request) -> Response:
     """Record one outcome of a decision; the same `outcome_id` is recorded once."""
     runtime = runtime_of(request.app)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from agents.errors import (
@@ -28,17 +31,52 @@ _STATUS: dict[type[NextbestError], tuple[int, str]] = {
 }
 
 
-def problem(status: int, title: str, detail: str, **members: Any) -> JSONResponse:
+BODY = (400, 413, 415, 422, 503)
+"""Statuses of the errors that every request with a body may meet."""
+
+_MOST_FAULTS = 10
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it; `file`, `line` and `column` of YAML, `errors` of a JSON body."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    errors: list[str] | None = None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe errors for the OpenAPI document."""
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> JSONResponse:
     """Make a problem document."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
-    headers = {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    every = dict(headers or {}) | ({"Retry-After": "1"} if status == 503 else {})
+    return JSONResponse(content, status, every, media_type="application/problem+json")
 
 
 def _explain(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part != "body")
+    place = ".".join(str(part) for part in error["loc"] if part != "body") or "body"
     message = error["msg"][:1].lower() + error["msg"][1:]
-    return f"{place}: {message}" if place else message
+    return f"{place}: {message}"
 
 
 def install_problems(app: FastAPI) -> None:
@@ -47,20 +85,21 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(NextbestError)
     async def refused(_request: Request, error: NextbestError) -> JSONResponse:
         status, title = _STATUS.get(type(error), (500, "Unexpected error"))
-        place = {}
+        place: dict[str, Any] = {}
         if isinstance(error, DocumentError):
             place = {"file": error.file, "line": error.line, "column": error.column}
         return problem(status, title, str(error), **place)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [_explain(fault) for fault in error.errors()]
+        faults = [_explain(fault) for fault in error.errors()[:_MOST_FAULTS]]
         return problem(422, "The request does not fit", faults[0], errors=faults)
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
-        title = "The body cannot be accepted" if isinstance(error, BodyError) else "Refused"
-        return problem(error.status_code, title, str(error.detail))
+        own = isinstance(error, BodyError)
+        title = "The body cannot be accepted" if own else HTTPStatus(error.status_code).phrase
+        return problem(error.status_code, title, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, _error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -37,6 +38,13 @@ def _refuse_constant(name: str) -> Any:
     raise BodyError(f"expected finite numbers, got {name}")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise BodyError(f"expected finite numbers, got {text[:40]}")
+    return value
+
+
 def _bounded_int(text: str) -> int:
     if len(text) > 19:
         raise BodyError(f"expected whole numbers of at most 18 digits, got {len(text)} characters")
@@ -48,7 +56,7 @@ def parse_json(body: bytes) -> Any:
 
     Raises:
         BodyError: it is not UTF-8 JSON, or has a duplicate key, NaN, infinity, a lone surrogate
-            or a very large whole number.
+            or a very large number.
 
     Example:
         >>> parse_json(b'{"a": 1}')
@@ -60,6 +68,7 @@ def parse_json(body: bytes) -> Any:
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_int=_bounded_int,
+            parse_float=_finite,
         )
         json.dumps(value, ensure_ascii=False).encode()  # refuses what UTF-8 cannot carry
     except (ValueError, RecursionError) as error:
@@ -86,6 +95,21 @@ class StrictRequest(Request):
         """Return the body as strictly read JSON."""
         return parse_json(await self.body())
 
+    def check_encoding(self) -> None:
+        """Refuse a body that is not JSON by its own account, or compressed.
+
+        Raises:
+            BodyError: another content type, or any content encoding.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self.method == "POST" and kind != "application/json":
+            raise BodyError(
+                f"expected 'Content-Type: application/json', got {kind[:40]!r}", status=415
+            )
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if encoding != "identity":
+            raise BodyError(f"expected a plain body, got encoding {encoding[:40]!r}", status=415)
+
 
 class StrictRoute(APIRoute):
     """A route that reads every request strictly."""
@@ -95,7 +119,9 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
+            strict_request = StrictRequest(request.scope, request.receive)
+            strict_request.check_encoding()
+            return await handler(strict_request)
 
         return strict
 

@@ -24,7 +24,7 @@ class Entry:
 
     Args:
         position: order of commit, from 1, without gaps.
-        body: the record as plain JSON values.
+        body: the record as plain JSON values; empty if what is stored is no such record.
     """
 
     position: int
@@ -51,10 +51,22 @@ class StoredOutcome:
 
 
 class LedgerReader(Protocol):
-    """Reading the ledger; safe beside a writer in another process."""
+    """Reading the ledger; safe beside a writer in another process.
+
+    Every method raises StateError if the database cannot answer now.
+    """
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` rows of the log with a position above `after`, in order."""
+
+    def still(self) -> AbstractContextManager[None]:
+        """Read everything inside as it stands at the first reading; outside of a transaction."""
+
+    def last_position(self) -> int:
+        """Return the position of the newest row of the log, 0 if there is none."""
+
+    def last_instant(self) -> datetime | None:
+        """Return the instant of the newest decision or outcome."""
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision by its id."""
@@ -95,6 +107,9 @@ class Ledger(LedgerReader, Protocol):
 
     def contacts(self, customer: str, after: datetime) -> tuple[Contact, ...]:
         """Return a customer's contacts sent later than an instant, oldest first."""
+
+    def active_revision(self, agent: str) -> str | None:
+        """Return the id of an agent's active revision."""
 
     def find_yaml(self, revision_id: str) -> str | None:
         """Return the YAML that a revision was submitted as."""

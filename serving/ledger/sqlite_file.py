@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,11 @@ from agents.errors import StateError
 SCHEMA_VERSION = 1
 
 
+def make_private(path: Path) -> None:
+    """Make a file that only its owner may read, if it is not there; SQLite's others follow it."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def take_lock(path: Path, wait_s: float) -> IO[bytes]:
     """Become the one writer; wait a little for a predecessor to let go.
 
@@ -25,6 +31,7 @@ def take_lock(path: Path, wait_s: float) -> IO[bytes]:
     Raises:
         StateError: another process holds the lock.
     """
+    make_private(path)
     lock = path.open("wb")
     deadline = time.monotonic() + wait_s
     while True:
@@ -42,21 +49,35 @@ def take_lock(path: Path, wait_s: float) -> IO[bytes]:
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
-    """Make a connection durable at every commit, and the schema present.
+    """Make a connection durable at every commit, and the schema present, whole or not at all.
 
     Raises:
-        StateError: the file is a ledger of another version.
+        StateError: the file is a ledger of another version or another program's database, or
+            lies where SQLite cannot keep a write-ahead log.
     """
     connection.set_busy_timeout(5_000)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    (version,) = connection.execute("PRAGMA user_version").fetchone() or (0,)
+    version = _ask(connection, "PRAGMA user_version")
     if version not in (0, SCHEMA_VERSION):
         raise StateError(
             f"expected version {SCHEMA_VERSION} of the ledger {path}, got {version};"
             " run the nextbest that wrote it"
         )
-    schema = files("serving.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-    connection.execute(schema)
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    if version == 0 and _ask(connection, "SELECT count(*) FROM sqlite_schema"):
+        raise StateError(f"expected a ledger at {path}, got another program's database")
+    mode = _ask(connection, "PRAGMA journal_mode=WAL")
+    if mode != "wal":
+        raise StateError(
+            f"expected a disk where {path} can have a write-ahead log, got journal mode {mode};"
+            " choose a local disk with --data"
+        )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    if version == 0:
+        schema = files("serving.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+        with connection:  # one transaction
+            connection.execute(schema)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+def _ask(connection: apsw.Connection, sql: str) -> object:
+    return next(iter(connection.execute(sql).fetchall()))[0]

@@ -48,6 +48,8 @@ def replaced(text: str, old: str, new: str) -> str:
         ("min: 0", "min: zero", "min", "at customer.age.min: expected a valid number, got 'zero'"),
         ("[basic, plus]", "[]", "plan", "at customer.plan: expected 'values' for a category, and"
          " for no other type"),
+        ("[basic, plus]", "[basic, basic]", "plan", "at customer.plan: expected each of 'values'"
+         " once, got one of them twice"),
         ("[basic, plus]", "[basic, 2]", "2]", "at customer.plan.values.1: expected a valid string,"
          " got 2"),
         ("type: boolean", "type: boolean, max: 1", "complaint", "at customer.complaint: expected"
@@ -272,10 +274,25 @@ def test_a_folder_that_is_no_workspace_is_refused(
     folder = write(tmp_path / "shop", workspace_text, seller=agent_text)
     with pytest.raises(DocumentError) as caught:
         load_workspace(folder)
-    message = (
-        "shop/agents/seller.yaml:1:1: at agent: expected the file's name, 'seller', got 'helper'"
+    assert str(caught.value) == (
+        "shop/agents/seller.yaml:1:1: at agent: expected the file to be named helper.yaml,"
+        " got seller.yaml"
     )
-    assert str(caught.value) == message
+
+
+def test_an_agent_in_a_yml_file_is_not_passed_over(
+    tmp_path: Path, workspace_text: str, agent_text: str
+) -> None:
+    folder = write(tmp_path / "shop", workspace_text, helper=agent_text)
+    (folder / "agents" / "helper.yaml").rename(folder / "agents" / "helper.yml")
+    with pytest.raises(DocumentError, match=r"to be named helper\.yaml, got helper\.yml"):
+        load_workspace(folder)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "workspace.yaml").write_text("")
+    with pytest.raises(DocumentError, match=r"expected a folder with workspace.yaml .* got a file"):
+        load_workspace(tmp_path / "workspace.yaml")
 
 
 @pytest.mark.parametrize("data", [b"agent: \xff\xfe", "agent: x".encode("utf-16"), b"a: \x80"])
@@ -286,7 +303,7 @@ def test_a_file_that_is_not_utf_8_is_refused(
     (folder / "agents" / "helper.yaml").write_bytes(data)
     with pytest.raises(DocumentError) as caught:
         load_workspace(folder)
-    assert str(caught.value).startswith("shop/agents/helper.yaml:1:1: the file cannot be read: ")
+    assert str(caught.value).startswith("shop/agents/helper.yaml:1:1: the file is not UTF-8: ")
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:

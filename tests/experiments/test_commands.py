@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from agents.errors import LogError, SnapshotError, UnknownNameError
+from agents.catalog import write_example
+from agents.errors import DocumentError, LogError, SnapshotError, UnknownNameError
 from agents.revision import Revision
 from experiments.commands import app
 from policies.hybrid import HybridThompson
@@ -60,6 +62,11 @@ def test_a_snapshot_is_valued(folder: Path, snapshot: Path) -> None:
     result = run(folder, "--policy", snapshot, "--key", snapshot.with_name("snapshot.key"))
     assert result.exit_code == 0
     assert "learned" in result.output
+    assert "--group random values it" in result.output
+    key = snapshot.with_name("snapshot.key")
+    unseen = run(folder, "--policy", snapshot, "--key", key, "--group", "random")
+    assert "looks too good" not in unseen.output
+    assert "looks too good" not in run(folder).output
 
 
 def test_a_snapshot_needs_its_key(folder: Path, snapshot: Path, tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_missing_log_is_refused(tmp_path: Path) -> None:
 def test_a_log_that_is_all_open_is_refused(folder: Path, table: pa.Table) -> None:
     still_open = table.filter(pc.is_null(table["closed_at"]))
     pq.write_table(still_open, folder / "decisions.parquet")
-    with pytest.raises(LogError, match="got none; 20 decisions are open"):
+    with pytest.raises(LogError, match="got none; .* 20 decisions are open"):
         run(folder)
 
 
@@ -101,6 +108,46 @@ def test_every_decision_is_re_checked(folder: Path, table: pa.Table) -> None:
     result = run(folder, "--workspace", TELECOM)
     assert result.exit_code == 1
     assert "expected none with probability 1" in result.output
+
+
+def test_what_the_re_check_could_not_check_is_said(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_example("telecom", other)
+    path = other / "agents" / "retention.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("salt: price-change", "salt: another"), encoding="utf-8")
+    printed = " ".join(run(folder, "--workspace", other).output.split())
+    assert "300 rows were decided by other revisions" in printed
+    path.unlink()
+    renamed = text.replace("agent: retention", "agent: winback")
+    (path.parent / "winback.yaml").write_text(renamed, encoding="utf-8")
+    printed = " ".join(run(folder, "--workspace", other).output.split())
+    assert "300 rows were not checked" in printed
+
+
+@pytest.mark.parametrize("name", ["nowhere", "broken"])
+def test_a_workspace_is_checked_before_anything_is_computed(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "workspace.yaml").write_text("workspace: [")
+    with pytest.raises(DocumentError, match=f"{name}/workspace.yaml:1:"):
+        run(folder, "--workspace", tmp_path / name)
+
+
+def test_sizes_are_not_tested_against_shares_that_changed(folder: Path, table: pa.Table) -> None:
+    assert "sizes were not checked" not in run(folder).output
+    half = np.arange(table.num_rows) % 2 == 0
+    ids = np.where(half, table["revision"].to_pylist(), "0" * 16)
+    index = table.column_names.index("revision")
+    mixed = table.set_column(index, table.schema.field("revision"), pa.array(ids.tolist()))
+    pq.write_table(mixed, folder / "decisions.parquet")
+    assert "the groups' sizes were not checked" in run(folder).output
+
+
+def test_what_is_asked_twice_is_answered_once(folder: Path) -> None:
+    once = run(folder, "--estimator", "dr").output
+    assert run(folder, "--estimator", "dr", "--estimator", "dr").output == once
 
 
 def test_a_run_is_recorded(folder: Path, tmp_path: Path) -> None:

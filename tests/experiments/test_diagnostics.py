@@ -65,6 +65,38 @@ def test_p_values_of_draws_are_spread_evenly(make_log: MakeLog) -> None:
     assert gap < 1.63 / np.sqrt(200)  # Kolmogorov-Smirnov at 1%
 
 
+def converged(make_log: MakeLog, seed: int, off: float) -> LoggedDecisions:
+    """A log of 1,000 decisions that nearly always take one action, another one in each."""
+    rng = np.random.default_rng(seed)
+    log, rows = make_log(1_000, seed), np.arange(1_000)
+    best, other = rng.integers(0, 5, 1_000), rng.integers(1, 5, 1_000)
+    distribution = np.full((1_000, 5), off / 4.0)
+    distribution[rows, best] = 1.0 - off
+    action = np.where(rng.random(1_000) < off, (best + other) % 5, best)
+    free = np.ones((1_000, 5), dtype=np.bool_)
+    log = replace(log, action=action, allowed=free)
+    return with_propensities(log, distribution)
+
+
+@pytest.mark.parametrize("off", [1e-5, 1e-4, 1e-3, 5e-3])
+def test_a_rare_draw_from_a_log_that_hardly_explores_is_no_alarm(
+    make_log: MakeLog, off: float
+) -> None:
+    """Without a floor a draw may be one in a million: it must not look like a false log."""
+    verdicts = [audit(converged(make_log, seed, off)).passed for seed in range(150)]
+    assert verdicts.count(False) <= 4  # 0.5 expected, and 26 at 1e-4 by chi-square alone
+
+
+def test_a_floor_that_a_converged_policy_did_not_log_is_found(make_log: MakeLog) -> None:
+    log = converged(make_log, 7, 0.04)
+    logged = np.where(log.distribution > 0.5, 1.0 - 4e-9, 1e-9)
+    found = audit(with_propensities(log, logged))
+    assert found.rare > 20
+    assert found.expected_rare < 1e-4
+    assert found.p_rare < 1e-9
+    assert not found.passed
+
+
 def with_propensities(log: LoggedDecisions, distribution: NDArray[np.float64]) -> LoggedDecisions:
     drawn = distribution[np.arange(len(log)), log.action]
     return replace(log, distribution=distribution, propensity=drawn)
@@ -96,3 +128,4 @@ def test_the_uniform_policys_own_log_has_nothing_to_audit_by_weight(make_log: Ma
     certain = with_propensities(log, np.eye(5)[log.action])
     found = audit(replace(certain, allowed=certain.distribution > 0))
     assert (found.df, found.p_draws, found.passed) == (0, 1.0, True)
+    assert (found.rare, found.p_rare) == (0, 1.0)

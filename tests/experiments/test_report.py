@@ -11,7 +11,7 @@ from experiments.evaluate import evaluate
 from experiments.lift import Difference, GroupResult, Lift
 from experiments.logs import LoggedDecisions
 from experiments.report import (
-    audit_line,
+    audit_lines,
     diagnostics_table,
     groups_table,
     lift_table,
@@ -58,11 +58,28 @@ def test_plain_text_has_no_colours(make_log: MakeLog) -> None:
     assert "\x1b" not in to_text(value_table([evaluate(log, uniform_target(log))], "EUR"))
 
 
-def test_the_audit_in_one_line(make_log: MakeLog) -> None:
+def test_the_audit_in_short_lines(make_log: MakeLog) -> None:
     log = make_log(100, 3)
     audit = evaluate(log, uniform_target(log)).diagnostics.audit
-    assert audit_line(audit).startswith("Propensity audit passed: mean weight ")
-    assert audit_line(replace(audit, p_mean=1e-9)).startswith("Propensity audit FAILED")
+    verdict, *tests = audit_lines(audit).splitlines()
+    assert verdict == "Propensity audit passed"
+    assert [line.split()[0] for line in tests] == ["mean", "draws", "rarities"]
+    assert max(map(len, tests)) < 80
+    for failed in (
+        replace(audit, p_mean=1e-9), replace(audit, p_draws=1e-9), replace(audit, p_rare=1e-9)
+    ):  # fmt: skip
+        assert audit_lines(failed).startswith("Propensity audit FAILED")
+
+
+def test_a_name_is_shown_as_it_is_written(make_log: MakeLog) -> None:
+    log = make_log(100, 2)
+    found = [evaluate(log, uniform_target(log), name="[/odd] [red]name")]
+    text = to_text(value_table(found, "EUR"), diagnostics_table(found))
+    assert text.count("[/odd] [red]name") == 3
+
+
+def test_the_level_is_shown_in_full() -> None:
+    assert "99.9% from" in to_text(groups_table(replace(LIFT, level=0.999), "EUR"))
 
 
 def test_groups_and_lift() -> None:
@@ -70,7 +87,7 @@ def test_groups_and_lift() -> None:
     assert "Reward in EUR per 1,000 customers" in text
     assert "90% from" in text
     assert "7,789" in text
-    assert "-519.00" in text
+    assert " -519 " in text
     assert "+5,238" in text
     assert text.count("not enough data") == 2
     assert lift_warnings(LIFT) == []

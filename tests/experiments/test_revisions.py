@@ -23,6 +23,20 @@ def test_fields_that_no_learner_sees(revision: Revision) -> None:
     }  # fmt: skip
 
 
+def test_a_zone_is_never_a_feature(revision: Revision) -> None:
+    customer = dict(revision.workspace.customer)
+    customer["time_zone"] = customer["time_zone"].model_copy(update={"feature": True})
+    workspace = revision.workspace.model_copy(update={"customer": customer})
+    assert "time_zone" in hidden_features(Revision(workspace, revision.agent))
+
+
+@pytest.mark.parametrize("text", ["[]", '"text"', "3", '{"agent": 1, "workspace": []}'])
+def test_json_that_is_no_revision_is_refused(folder: Path, text: str) -> None:
+    (folder / "revisions" / "broken.json").write_text(text)
+    with pytest.raises(LogError, match="broken.json: expected the source of a revision"):
+        read_revisions(folder)
+
+
 def test_a_false_revision_is_refused(folder: Path, revision: Revision) -> None:
     source = folder / "revisions" / f"{revision.id}.json"
     source.rename(source.with_name("0123456789abcdef.json"))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.errors import StateError
 from policies.floor import mix_floor
 
 
@@ -24,3 +25,11 @@ def test_ends() -> None:
     q, allowed = np.array([0.9, 0.1, 0.0]), np.array([True, True, False])
     assert mix_floor(q, allowed, 0.0).tolist() == q.tolist()
     assert mix_floor(q, allowed, 1.0).tolist() == [0.5, 0.5, 0.0]
+
+
+def test_a_policy_that_answers_nan_decides_nothing() -> None:
+    allowed = np.array([True, False, True])
+    with pytest.raises(StateError, match="expected finite probabilities .* got sum nan"):
+        mix_floor(np.array([np.nan, 0.0, 1.0]), allowed, 0.1)
+    with pytest.raises(StateError, match="got sum 0.0"):
+        mix_floor(np.array([0.0, 1.0, 0.0]), allowed, 0.0)

@@ -17,7 +17,7 @@ def test_defaults_and_given() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(UnknownNameError) as caught:
         read_settings("demo", DECLARED, {"tua": 1.0})
-    message = "policy.settings: demo has no setting 'tua'; did you mean 'tau'?"
+    message = "policy.settings.tua: demo has no setting 'tua'; did you mean 'tau'?"
     assert str(caught.value) == message
 
 

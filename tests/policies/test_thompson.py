@@ -77,3 +77,31 @@ def test_one_arm_is_certain() -> None:
 def test_huge_values_and_spreads_stay_finite() -> None:
     beliefs = some_beliefs([1e9, -1e9], 6, (50.0, 300.0), seed=8)
     assert beliefs.best(64).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "costs"),
+    [
+        ([1e9, -1e9], [0.0, 1.0, 1e9]),
+        ([1e-300, 1e9], [0.0, 1.0, 1e9]),
+        ([0.0, 1e-300], [0.0, 0.0, 1e9]),
+        ([-20.0, -15.0], [0.0, 0.1, 1.0]),
+        ([0.0, 0.0], [0.0, 0.0, 0.0]),
+    ],
+)
+@pytest.mark.parametrize("sd", [0.0, 0.5, 100.0])
+def test_extreme_beliefs_give_a_distribution(
+    values: list[float], costs: list[float], sd: float
+) -> None:
+    mean = np.array([[-3.0, -2.9, -2.8], [0.0, 900.0, -900.0]])
+    utilities = Utilities(mean, np.full((2, 3), sd), np.array(values), np.array(costs))
+    found = utilities.best(128)
+    assert np.isfinite(found).all()
+    assert found.min() >= 0.0
+    assert found.sum() == pytest.approx(1.0)
+
+
+def test_five_hundred_equal_arms_share_alike() -> None:
+    mean, sd = np.full((2, 500), -3.0), np.full((2, 500), 0.5)
+    found = Utilities(mean, sd, np.array([80.0, -20.0]), np.zeros(500)).best(128)
+    assert found == pytest.approx(np.full(500, 1 / 500), rel=1e-9)

@@ -178,3 +178,19 @@ def test_lessons_one_by_one_or_together_give_the_same_bytes(
         singly.distribution(lesson.context, lesson.mask)
         singly.update([lesson])
     assert together.to_bytes() == singly.to_bytes()
+
+
+@BOTH
+@pytest.mark.parametrize("value", [-1e-300, -1e-4, 1e9])
+def test_values_far_from_the_costs_leave_the_weights_finite(
+    revision: Revision, learner: Learner, value: float
+) -> None:
+    outcome = revision.agent.outcomes["complained"].model_copy(update={"value": value})
+    agent = revision.agent.model_copy(update={"outcomes": {"complained": outcome}})
+    odd = Revision(revision.workspace, agent)
+    policy = learner.create(odd)
+    rng = np.random.default_rng(4)
+    policy.update(sample_lessons(odd, 100, rng))
+    for context in sample_contexts(odd, 5, rng):
+        answer = policy.distribution(context, sample_mask(odd, rng))
+        assert answer.probabilities.sum() == pytest.approx(1.0)

@@ -146,7 +146,7 @@ def test_bad_requests_are_told_what_is_wrong(
     [
         (b'{"agent": "retention", "agent": "x"}', 422, "the key 'agent' stands in the body a sec"),
         (b'{"features": {"monthly_bill": NaN}}', 422, "expected finite numbers, got NaN"),
-        (b'{"features": {"monthly_bill": 1e999}}', 422, "customer"),
+        (b'{"features": {"monthly_bill": 1e999}}', 422, "expected finite numbers, got 1e999"),
         (b'{"features": {"age": ' + b"9" * 400 + b"}}", 422, "at most 18 digits"),
         (b'{"customer": "\\ud800"}', 400, "expected a JSON body"),
         (b"{", 400, "expected a JSON body"),
@@ -238,3 +238,144 @@ def test_health(client: httpx.Client) -> None:
     assert ready["agents"]["retention"]["snapshot"] == ""
     assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
     assert json.loads(client.get("/openapi.json").text)["info"]["title"] == "nextbest"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("o-2", "2026-03-03T09:00:00Z"), ("o-1", "2026-03-03T09:00:00Z")),
+        (("o-1", "2026-03-04T09:00:00Z"), ("o-2", "2026-03-03T09:00:00Z")),
+    ],
+)
+def test_an_outcome_that_counts_once_does_so_in_any_order(
+    client: httpx.Client, features: Features, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    decision = treated(client, features)
+    event = {"decision_id": decision["decision_id"], "outcome": "renewed"}
+    heard = [
+        client.post("/v1/outcomes", json=event | {"outcome_id": name, "at": at}).json()["counted"]
+        for name, at in (first, second)
+    ]
+    assert heard == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("learner: hybrid_thomson", "policy.learner: there is no learner"),
+        ("learner: hybrid_thompson\n  settings: {taau: 1}", "policy.settings.taau: "),
+        ("learner: hybrid_thompson\n  settings: {tau: 99}", "policy.settings.tau: expected a num"),
+    ],
+)
+def test_a_wrong_learner_is_an_error_of_the_document(
+    client: httpx.Client, workspace: Path, change: str, where: str
+) -> None:
+    text = (workspace / "agents" / "retention.yaml").read_text()
+    content = text.replace("learner: hybrid_thompson", change)
+    answer = client.put("/v1/agents/retention", content=content)
+    assert answer.status_code == 422
+    assert where in answer.json()["detail"]
+    assert answer.json()["line"] >= 53
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "detail"),
+    [
+        ({}, b"{}", 415, "expected 'Content-Type: application/json', got ''"),
+        ({"Content-Type": "text/plain"}, b"{}", 415, "got 'text/plain'"),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"{}", 415, "gzip"),
+        ({"Content-Type": "application/json"}, b"", 422, "body: field required"),
+        ({"Content-Type": "application/json"}, b"[]", 422, "body: input should be a valid dict"),
+        ({"Content-Type": "application/json"}, b"\xff", 400, "expected a JSON body"),
+    ],
+)
+def test_bodies_of_another_kind_are_refused(
+    client: httpx.Client, headers: dict[str, str], body: bytes, status: int, detail: str
+) -> None:
+    answer = client.post("/v1/decisions", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail in answer.json()["detail"]
+
+
+def test_a_body_without_length_is_bounded_too(client: httpx.Client) -> None:
+    chunks = (b" " * 1_024 for _ in range(70))
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/v1/decisions", content=chunks, headers=headers)
+    assert answer.status_code == 413
+    assert client.put("/v1/agents/retention", content=(b"#" * 1_024 for _ in range(70))).is_error
+    assert client.get("/healthz").is_success
+
+
+def test_a_value_of_a_wrong_kind_is_told_what_its_field_expects(
+    client: httpx.Client, features: Features
+) -> None:
+    answer = decide(client, ask(features | {"plan": ["plus"]}))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("customer.plan: expected")
+    many: Features = {f"field{number}": {} for number in range(3_000)}
+    assert len(decide(client, ask(features) | many).content) < 2_000
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_instant_at_the_end_of_all_time_is_refused(
+    client: httpx.Client, features: Features, at: str
+) -> None:
+    assert decide(client, ask(features, at=at)).status_code == 422
+    known = decide(client, ask(features)).json()["decision_id"]
+    event = {"outcome_id": "o", "decision_id": known, "outcome": "renewed", "at": at}
+    assert client.post("/v1/outcomes", json=event).status_code == 422
+
+
+def test_a_method_that_is_not_allowed_says_which_is(client: httpx.Client) -> None:
+    answer = client.delete("/v1/decisions")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert answer.json()["title"] == "Method Not Allowed"
+
+
+def test_names_in_an_address_are_bounded(client: httpx.Client) -> None:
+    for address in ("/v1/decisions/", "/v1/agents/"):
+        answer = client.get(address + "a" * 10_000)
+        assert answer.status_code == 422
+        assert len(answer.content) < 500
+
+
+def test_the_openapi_document_says_what_is_answered(
+    client: httpx.Client, features: Features
+) -> None:
+    document = client.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                (kind,) = response["content"]
+                expected = "application/json" if status == "200" else "application/problem+json"
+                assert kind == expected, f"{method} {path} {status}"
+                assert response["content"][kind]["schema"], f"{method} {path} {status}"
+    schemas = document["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    decision = decide(client, ask(features)).json()
+    assert decision.keys() == schemas["DecisionAnswer"]["properties"].keys()
+    whole = client.get(f"/v1/decisions/{decision['decision_id']}").json()
+    assert whole.keys() == schemas["WholeDecision"]["properties"].keys()
+    ready = client.get("/readyz").json()
+    assert ready.keys() == schemas["ReadyAnswer"]["properties"].keys()
+
+
+def test_the_workspace_binds_agents_that_came_over_http(
+    serve: Serve, features: Features, workspace: Path
+) -> None:
+    """A guardrail tightened in workspace.yaml holds after a restart for each agent there is."""
+    text = (workspace / "agents" / "retention.yaml").read_text()
+    over_http = text.replace("value: 80", "value: 81")
+    with serve() as client:
+        client.put("/v1/agents/winback", content=text.replace("agent: retention", "agent: winback"))
+        client.put("/v1/agents/retention", content=over_http)
+    shared = workspace / "workspace.yaml"
+    shared.write_text(shared.read_text().replace("max: 3, per", "max: 0, per"))
+    with serve() as client:
+        assert client.get("/v1/agents/retention").json()["yaml"] == over_http
+        for agent in ("retention", "winback"):
+            for number in range(30):
+                body = ask(features, f"c{number}") | {"agent": agent}
+                assert decide(client, body).json()["action"]["id"] == "none"

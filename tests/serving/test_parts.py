@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from agents.errors import ContextError, DocumentError, SnapshotError, StateError, UnknownNameError
+from agents.errors import ContextError, DocumentError, LogError, SnapshotError, StateError
 from agents.log import SCHEMA
 from policies.snapshot import Manifest
 from serving.clock import DrivenClock, MachineClock
+from serving.commands import _answer
 from serving.environment import haproxy_available, ray_environment
 from serving.export import export_log
+from serving.ledger import SqliteLedger
 from serving.server import check_start
 from serving.settings import Settings, load_keys, prepare_data
 from serving.snapshots import SnapshotFolder
@@ -123,7 +125,7 @@ def test_a_wrong_workspace_is_found_before_ray_starts(workspace: Path, tmp_path:
     agent = workspace / "agents" / "retention.yaml"
     text = agent.read_text()
     agent.write_text(text.replace("hybrid_thompson", "hybrid_tompson"))
-    with pytest.raises(UnknownNameError, match="did you mean 'hybrid_thompson'"):
+    with pytest.raises(DocumentError, match=r"retention\.yaml:54:.*did you mean 'hybrid_thompson'"):
         check_start(Settings(workspace, tmp_path / "data", port=8432))
     agent.write_text(text.replace("window: 14d", "window: -14d"))
     with pytest.raises(DocumentError, match=r"retention\.yaml:6:\d+"):
@@ -162,3 +164,61 @@ def test_the_log_is_exported_while_the_server_runs(
     assert (tmp_path / "log" / "revisions" / f"{revision}.json").exists()
     names = sorted(path.name for path in (tmp_path / "log").iterdir())
     assert names == ["decisions.parquet", "revisions"]
+
+
+def test_the_export_is_the_ledger_at_one_moment(
+    serve: Serve, tmp_path: Path, features: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.export._ROWS", 4)
+    settings = Settings(tmp_path, tmp_path / "data")
+    with serve() as client:
+
+        def decide(number: int) -> str:
+            body = {
+                "agent": "retention", "customer": f"c{number}", "features": features,
+                "at": AT.isoformat(),
+            }  # fmt: skip
+            made: str = client.post("/v1/decisions", json=body).json()["decision_id"]
+            return made
+
+        made = [decide(number) for number in range(12)]
+
+        def meanwhile(done: int) -> None:
+            if done < 12:
+                event = {
+                    "outcome_id": f"o{done}", "decision_id": made[-1], "outcome": "renewed",
+                    "at": AT.isoformat(),
+                }  # fmt: skip
+                assert client.post("/v1/outcomes", json=event).is_success
+                decide(100 + done)
+
+        assert export_log(settings, tmp_path / "log", now=AT, progress=meanwhile) == 12
+        table = pq.read_table(tmp_path / "log" / "decisions.parquet")
+        assert table["decision_id"].to_pylist() == made
+        assert table["outcomes"].to_pylist() == [[]] * 12
+        assert export_log(settings, tmp_path / "log", now=AT) > 12
+
+
+def test_an_export_that_fails_leaves_the_log_that_was(
+    serve: Serve, tmp_path: Path, features: dict[str, Any]
+) -> None:
+    settings = Settings(tmp_path, tmp_path / "data")
+    body = {"agent": "retention", "customer": "ann", "features": features, "at": AT.isoformat()}
+    with serve() as client:
+        client.post("/v1/decisions", json=body)
+        export_log(settings, tmp_path / "log", now=AT)
+    before = (tmp_path / "log" / "decisions.parquet").read_bytes()
+    with closing(SqliteLedger.open(settings.ledger)) as ledger:
+        ledger._db.execute("UPDATE log SET body = ? WHERE kind = 'decision'", (b"{}",))
+    with pytest.raises(LogError, match="entry 2 of the ledger is no decision"):
+        export_log(settings, tmp_path / "log", now=AT)
+    names = sorted(path.name for path in (tmp_path / "log").iterdir())
+    assert names == ["decisions.parquet", "revisions"]
+    assert (tmp_path / "log" / "decisions.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["<html>502</html>", "[]", "{}"])
+def test_an_answer_of_somebody_else_is_told_apart(text: str) -> None:
+    request = httpx.Request("POST", "http://localhost:8000/v1/decisions")
+    with pytest.raises(StateError, match="expected an answer of nextbest .* status 502"):
+        _answer(httpx.Response(502, text=text, request=request))

@@ -60,7 +60,20 @@ def test_mistakes_are_named(options: tuple[str, ...], error: type[Exception], me
         simulate(*options)
 
 
-def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_said_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.commands.rollout", None)  # nothing may be simulated before
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match=r"^--log: .* cannot be written: "):
-        simulate("--log", str(tmp_path / "file"))
+    (tmp_path / "log" / "decisions.parquet").mkdir(parents=True)
+    for place in ("file", "file/log", "log"):
+        with pytest.raises(StateError, match=r"^--log: .* cannot be written"):
+            simulate("--log", str(tmp_path / place))
+
+
+@pytest.mark.parametrize(
+    ("option", "number"), [("--customers", 10**17), ("--rounds", 10**6), ("--rounds", 60_000)]
+)
+def test_a_market_that_no_machine_can_hold_is_refused(option: str, number: int) -> None:
+    with pytest.raises(ValueError, match="expected at most 10,000,000 decisions that end before"):
+        simulate(option, str(number))

@@ -34,7 +34,15 @@ def test_delays_follow_the_truncated_mixture(window: timedelta) -> None:
 @pytest.mark.parametrize("which", [0.0, 1.0 - 2.0**-53])
 def test_the_ends_of_the_uniform_numbers_stay_inside(which: float, when: float) -> None:
     window = timedelta(minutes=1)
-    assert timedelta(0) <= MIXED.within(window, which, when) <= window
+    assert timedelta(0) <= MIXED.within(window, which, when) < window
+
+
+def test_an_outcome_at_the_last_moment_still_counts() -> None:
+    certain = Delay((Lognormal(1.0, 1e-6, 0.1),))  # arrives at once, if no window cuts it
+    assert certain.within(timedelta(microseconds=1), 0.5, 0.5) == timedelta(0)
+    slow = Delay((Lognormal(1.0, 1e6, 0.1),))
+    for window in (timedelta(microseconds=1), timedelta(seconds=1), DAY):
+        assert slow.within(window, 0.5, 0.5) < window
 
 
 def test_weights_must_sum_to_one() -> None:

@@ -37,6 +37,29 @@ def test_an_edited_agent_passes_gymnasiums_checker(edited: Callable[[str, str], 
     check_env(CustomerEnv(revision=other, rounds=3), skip_render_check=True)
 
 
+def test_a_zone_is_no_observation_even_if_it_is_not_hidden(revision: Revision) -> None:
+    customer = dict(revision.workspace.customer)
+    customer["time_zone"] = CustomerField(type="zone")
+    workspace = revision.workspace.model_copy(update={"customer": customer})
+    space = CustomerEnv(revision=Revision(workspace, revision.agent)).observation_space
+    assert isinstance(space, spaces.Dict)
+    fields = space["customer"]
+    assert isinstance(fields, spaces.Dict)
+    assert "plan" in fields.spaces
+    assert "time_zone" not in fields.spaces
+
+
+def test_an_agent_without_anything_to_observe_is_refused(revision: Revision) -> None:
+    hidden = CustomerField(type="boolean", feature=False)
+    customer = dict.fromkeys(revision.workspace.customer, hidden)
+    customer["time_zone"] = CustomerField(type="zone")
+    workspace = revision.workspace.model_copy(update={"customer": customer, "guardrails": {}})
+    offer = next(iter(revision.agent.offers.values())).model_copy(update={"eligible": None})
+    agent = revision.agent.model_copy(update={"offers": {"news": offer}, "guardrails": {}})
+    with pytest.raises(ValueError, match="expected a customer field that learners may see"):
+        CustomerEnv(revision=Revision(workspace, agent))
+
+
 def test_an_episode_is_one_customers_rounds() -> None:
     steps = play(CustomerEnv(rounds=5), seed=3)
     assert [int(observation["round"]) for observation, _ in steps] == list(range(6))

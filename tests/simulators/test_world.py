@@ -24,6 +24,9 @@ DAY = timedelta(days=1)
         (WorldOptions(seed=-1), "got 3000, 6 and -1$"),
         (WorldOptions(every=timedelta(hours=36)), "^every: expected whole days, at least one, got"),
         (WorldOptions(every=timedelta(hours=12)), "^every: expected whole days, at least one, got"),
+        (WorldOptions(customers=10_000_001, rounds=1), "at most 10,000,000 decisions that end"),
+        (WorldOptions(rounds=50_000), "got 3,000 customers x 50,000 rounds of 7 days from 2026$"),
+        (WorldOptions(every=timedelta(days=500_000)), "decisions that end before 2900, got"),
         (WorldOptions(start=datetime(2026, 3, 2)), "^expected an instant with a UTC offset"),  # noqa: DTZ001
     ],
 )
@@ -32,6 +35,17 @@ def test_options_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         create_world("retention", revision, **options)
+
+
+@pytest.mark.parametrize("customers", [[], [-1], [0, 60], [3, 3]])
+def test_only_customers_of_the_world_are_chosen(world: World, customers: list[int]) -> None:
+    with pytest.raises(ValueError, match="^customers: expected different positions from 0 to 59"):
+        world.positions(customers)
+
+
+def test_everybody_is_chosen_if_nobody_is_named(world: World) -> None:
+    assert world.positions() == list(range(60))
+    assert world.positions([5, 2]) == [5, 2]
 
 
 def test_each_customer_is_met_once_in_every_span(world: World) -> None:

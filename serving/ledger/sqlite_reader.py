@@ -1,0 +1,132 @@
+"""Reading an embedded ledger, beside its writer and in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import apsw
+import orjson
+
+from agents.decisions import Decision, OutcomeEvent
+from agents.errors import StateError
+from agents.units import parse_instant
+from serving.ledger.base import Entry, StoredDecision
+
+_DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
+_FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
+
+
+def _body(stored: bytes) -> Mapping[str, Any]:
+    """Read a record; what is no JSON object is an empty one, so its reader finds nothing in it."""
+    try:
+        body = orjson.loads(stored)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+class SqliteReader:
+    """A read-only view of an embedded ledger, safe beside the writer in another process."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing ledger for reading.
+
+        Raises:
+            StateError: there is no such ledger.
+        """
+        connection: apsw.Connection | None = None
+        try:
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5_000)
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("SELECT 1 FROM log LIMIT 1").fetchall()
+        except apsw.Error as error:
+            if connection is not None:
+                connection.close()
+            raise StateError(f"expected a ledger at {path}: {error}") from error
+        return cls(connection)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Read everything inside as it stands at the first reading, whatever is written beside."""
+        self._rows("BEGIN")
+        try:
+            yield
+        finally:
+            self._rows("COMMIT")
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        """Return up to `limit` rows of the log with a position above `after`, in order."""
+        rows = self._rows(
+            "SELECT position, kind, body FROM log WHERE position > ? ORDER BY position LIMIT ?",
+            (after, limit),
+        )
+        return [Entry(position, kind, _body(body)) for position, kind, body in rows]
+
+    def last_position(self) -> int:
+        """Return the position of the newest row of the log, 0 if there is none."""
+        return int(self._row("SELECT coalesce(max(position), 0) FROM log")[0])
+
+    def last_instant(self) -> datetime | None:
+        """Return the instant of the newest decision or outcome."""
+        row = self._row(
+            "SELECT body FROM log WHERE kind <> 'revision' ORDER BY position DESC LIMIT 1"
+        )
+        body = {} if row is None else _body(row[0])
+        at = body.get("event", body).get("at")
+        return None if at is None else parse_instant(at)
+
+    def find_decision(self, decision_id: str) -> StoredDecision | None:
+        """Return a decision by its id."""
+        return self._decision("decision_id", decision_id)
+
+    def _decision(self, column: Literal["decision_id", "key"], value: str) -> StoredDecision | None:
+        row = self._row(_FIND_DECISION[column], (value,))
+        if row is None:
+            return None
+        position, request, body = row
+        return StoredDecision(position, request, Decision.from_record(orjson.loads(body)))
+
+    def find_events(self, decision_id: str) -> list[OutcomeEvent]:
+        """Return all outcomes received for a decision, in order of commit."""
+        rows = self._rows(
+            "SELECT body FROM outcome JOIN log USING (position) WHERE decision_id = ?"
+            " ORDER BY position",
+            (decision_id,),
+        )
+        return [OutcomeEvent.from_record(orjson.loads(body)["event"]) for (body,) in rows]
+
+    def find_revision(self, revision_id: str) -> bytes | None:
+        """Return the source of a revision."""
+        row = self._row("SELECT source FROM revision WHERE revision_id = ?", (revision_id,))
+        return None if row is None else row[0]
+
+    def active(self) -> dict[str, str]:
+        """Return the id of the active revision of each agent."""
+        return dict(self._rows("SELECT agent, revision_id FROM active ORDER BY agent"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _row(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
+        return next(iter(self._rows(sql, values)), None)
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Run one statement.
+
+        Raises:
+            StateError: the database cannot do it now.
+        """
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise StateError(f"the ledger cannot be used now: {error}") from error
