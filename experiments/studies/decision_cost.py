@@ -15,6 +15,7 @@ import numpy as np
 
 from agents.catalog import example_folder
 from agents.load import load_workspace
+from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import PolicySpec
 from policies.base import Policy
@@ -49,12 +50,14 @@ def _parts() -> dict[str, Part]:
     _, vowpal = _taught("vw_squarecb")
     contexts = sample_contexts(revision, _CALLS, np.random.default_rng(2))
     masks = [revision.mask(context) for context in contexts]
+    free = Mask((None,) * len(revision.actions))
     rng = np.random.default_rng(3)
     means, sds = rng.normal(size=25), rng.uniform(0.1, 1.0, size=25)  # (A,)
     return {
         "numpy: draw 25 normal scores, argmax": lambda _: int(np.argmax(rng.normal(means, sds))),
         "mask: 25 actions, 10 guardrails": lambda i: revision.mask(contexts[i]),
         "hybrid_thompson: exact distribution": lambda i: hybrid.distribution(contexts[i], masks[i]),
+        "hybrid_thompson: all 25 allowed": lambda i: hybrid.distribution(contexts[i], free),
         "vw_squarecb: distribution": lambda i: vowpal.distribution(contexts[i], masks[i]),
         "whole decision, hybrid_thompson": lambda i: decide(
             revision, hybrid, contexts[i], decision_id=str(i), secret=b"bench"
