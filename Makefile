@@ -43,6 +43,7 @@ test: lint ## lint, then every test and doctest
 	@$(BIN)/python -m pytest
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
+	@$(BIN)/python -m agents.benchmark
 	@$(BIN)/python -m experiments.studies
 	@$(BIN)/python -m serving.benchmark
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from agents.spec import Agent, Channel
+from agents.spec import Agent, Channel, Offer, Scope, Stage, Variant
 
 NONE_ID = "none"
-
-Scope = Literal["all", "agent", "kind", "offer", "channel", "action"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +16,12 @@ class Action:
 
     Args:
         id: `offer/variant@channel#window`, without `#window` where the contact is sent at once.
-        cost: currency per contact, channel and offer together.
         window: name of the channel's send window, empty if sent at once.
+        cost: currency per contact, channel and offers together.
+        text: the variant's own words, a template.
+        value: currency; the offer's own worth when agents are arbitrated.
+        includes: offers sent along with it.
+        fallback: offered only when nothing else is allowed.
     """
 
     id: str
@@ -31,6 +32,11 @@ class Action:
     window: str
     cost: float
     text: str
+    stage: Stage | None = None
+    tags: frozenset[str] = frozenset()
+    value: float = 0.0
+    includes: tuple[str, ...] = ()
+    fallback: bool = False
 
     @property
     def is_none(self) -> bool:
@@ -63,21 +69,34 @@ def expand(agent: Agent, channels: Mapping[str, Channel]) -> tuple[Action, ...]:
     """
     actions = [NONE]
     for offer_name, offer in agent.offers.items():
+        cost = offer.cost + sum(agent.offers[name].cost for name in offer.includes)
         for variant_name, variant in offer.variants.items():
             for channel_name in offer.channels:
                 channel = channels[channel_name]
-                for window in channel.windows or ("",):
-                    name = f"{offer_name}/{variant_name}@{channel_name}"
-                    actions.append(
-                        Action(
-                            id=f"{name}#{window}" if window else name,
-                            offer=offer_name,
-                            kind=offer.kind,
-                            variant=variant_name,
-                            channel=channel_name,
-                            window=window,
-                            cost=channel.cost + offer.cost,
-                            text=variant.text,
-                        )
-                    )
+                made = (offer_name, offer), (variant_name, variant), channel_name
+                actions += [
+                    _action(*made, window, cost + channel.cost)
+                    for window in channel.windows or ("",)
+                ]
     return tuple(actions)
+
+
+def _action(
+    offer: tuple[str, Offer], variant: tuple[str, Variant], channel: str, window: str, cost: float
+) -> Action:
+    name = f"{offer[0]}/{variant[0]}@{channel}"
+    return Action(
+        id=f"{name}#{window}" if window else name,
+        offer=offer[0],
+        kind=offer[1].kind,
+        variant=variant[0],
+        channel=channel,
+        window=window,
+        cost=cost,
+        text=variant[1].text,
+        stage=offer[1].stage,
+        tags=frozenset(offer[1].tags),
+        value=offer[1].value,
+        includes=offer[1].includes,
+        fallback=offer[1].fallback,
+    )

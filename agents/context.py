@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.errors import ContextError, did_you_mean
 from agents.spec import CustomerField
-from agents.units import parse_zone
+from agents.units import parse_instant, parse_zone
 
-FeatureValue = bool | int | float | str
+FeatureValue = bool | int | float | str | datetime | tuple[str, ...]
 
-_MAX_TEXT = 256
+MAX_TEXT = 256
 _MAX_NUMBER = 1e15
 
 
@@ -24,6 +24,8 @@ class Contact:
     Args:
         at: the instant it is sent (UTC); later than the decision if a send window was chosen.
         agent, offer, kind, channel, action: what was sent, by name.
+        includes: offers that were sent along with it, as a bundle.
+        decision_id: the decision that made it; events that follow it carry the same.
     """
 
     at: datetime
@@ -32,6 +34,31 @@ class Contact:
     kind: str
     channel: str
     action: str
+    includes: tuple[str, ...] = ()
+    decision_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """Something that a customer did earlier: an outcome, or an event of the workspace.
+
+    Args:
+        at: when it happened (UTC).
+        event: the word it was reported by.
+        decision_id: the decision it followed, empty if it followed none.
+        agent, offer, kind, channel, action: what that decision sent, by name; empty if none.
+        includes: offers that were sent along.
+    """
+
+    at: datetime
+    event: str
+    decision_id: str = ""
+    agent: str = ""
+    offer: str = ""
+    kind: str = ""
+    channel: str = ""
+    action: str = ""
+    includes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +70,20 @@ class Context:
         at: the instant of the decision (UTC).
         features: declared fields only, no missing values (an unknown field is left out).
         contacts: contacts within the revision's lookback, oldest first.
+        events: what the customer did within the revision's event lookback, oldest first; at
+            least the events that its guardrails speak of.
+        usage: what of the organisation's budgets is used, by the key of each reading that the
+            revision asked for (see `agents.counters`).
+        placement: the slot of an on-site channel that is to be filled, empty if none.
     """
 
     customer: str
     at: datetime
     features: Mapping[str, FeatureValue]
     contacts: tuple[Contact, ...] = ()
+    events: tuple[PastEvent, ...] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+    placement: str = ""
 
 
 def _shown(value: object) -> str:
@@ -78,9 +113,9 @@ def _number(name: str, field: CustomerField, value: object) -> int | float:
 
 
 def _text(name: str, field: CustomerField, value: object) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
         raise ContextError(
-            f"customer.{name}: expected printable text of at most {_MAX_TEXT} characters,"
+            f"customer.{name}: expected printable text of at most {MAX_TEXT} characters,"
             f" got {_shown(value)}"
         )
     if field.type == "zone":
@@ -93,14 +128,44 @@ def _text(name: str, field: CustomerField, value: object) -> str:
     return value
 
 
+def _set(name: str, field: CustomerField, value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or len(value) > len(field.values):
+        raise ContextError(
+            f"customer.{name}: expected a list of at most {len(field.values)} different values,"
+            f" got {_shown(value)}"
+        )
+    members = [_text(name, field, member) for member in value]
+    if len(set(members)) < len(members):
+        raise ContextError(f"customer.{name}: expected each value once, got one of them twice")
+    return tuple(sorted(members, key=field.values.index))
+
+
+def _instant(name: str, value: object) -> datetime:
+    if not isinstance(value, (str, datetime)) or (isinstance(value, str) and len(value) > 40):
+        raise ContextError(
+            f"customer.{name}: expected an instant such as '2026-03-01T12:00:00Z',"
+            f" got {_shown(value)}"
+        )
+    try:
+        return parse_instant(value)
+    except ValueError as error:
+        raise ContextError(f"customer.{name}: {error}") from error
+
+
 def _value(name: str, field: CustomerField, value: object) -> FeatureValue:
-    if field.type == "boolean":
-        if not isinstance(value, bool):
-            raise ContextError(f"customer.{name}: expected true or false, got {_shown(value)}")
-        return value
-    if field.type in ("integer", "number"):
-        return _number(name, field, value)
-    return _text(name, field, value)
+    match field.type:
+        case "boolean":
+            if not isinstance(value, bool):
+                raise ContextError(f"customer.{name}: expected true or false, got {_shown(value)}")
+            return value
+        case "integer" | "number":
+            return _number(name, field, value)
+        case "set":
+            return _set(name, field, value)
+        case "instant":
+            return _instant(name, value)
+        case _:
+            return _text(name, field, value)
 
 
 def check_customer(customer: str) -> str:
@@ -111,9 +176,9 @@ def check_customer(customer: str) -> str:
     Raises:
         ContextError: it is empty, too long, or holds a character that cannot be printed.
     """
-    if not 1 <= len(customer) <= _MAX_TEXT or not customer.isprintable():
+    if not 1 <= len(customer) <= MAX_TEXT or not customer.isprintable():
         raise ContextError(
-            f"customer: expected printable text of 1 to {_MAX_TEXT} characters,"
+            f"customer: expected printable text of 1 to {MAX_TEXT} characters,"
             f" got {_shown(customer)}"
         )
     return customer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.actions import Action
-from agents.context import Contact, Context
+from agents.context import Contact, Context, FeatureValue, PastEvent
 from agents.groups import Group
 from agents.mask import Mask
 from agents.units import parse_instant
@@ -85,8 +85,9 @@ class Decision:
         if self.send_at is None:
             return None
         return Contact(
-            self.send_at, self.agent, action.offer, action.kind, action.channel, action.id
-        )
+            self.send_at, self.agent, action.offer, action.kind, action.channel, action.id,
+            action.includes, self.decision_id,
+        )  # fmt: skip
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON: instants as text, NaN as None."""
@@ -94,8 +95,7 @@ class Decision:
         return record | {
             "at": self.at.isoformat(),
             "customer": self.context.customer,
-            "features": dict(self.context.features),
-            "contacts": [_contact_record(contact) for contact in self.context.contacts],
+            **context_record(self.context),
             "mask": list(self.mask.reasons),
             "distribution": self.distribution.tolist(),
             "expected": [None if np.isnan(v) else v for v in self.expected.tolist()],
@@ -106,14 +106,13 @@ class Decision:
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Rebuild a decision from `to_record`."""
         at = parse_instant(record["at"])
-        contacts = tuple(_contact(entry) for entry in record["contacts"])
         send_at = record["send_at"]
         return cls(
             **{name: record[name] for name in _PLAIN if name not in ("group", "reason", "actions")},
             at=at,
             group=Group(record["group"]),
             reason=Reason(record["reason"]),
-            context=Context(record["customer"], at, record["features"], contacts),
+            context=read_context(record, customer=record["customer"], at=at),
             actions=tuple(record["actions"]),
             mask=Mask(tuple(record["mask"])),
             distribution=np.array(record["distribution"], dtype=np.float64),
@@ -128,12 +127,52 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def _contact_record(contact: Contact) -> dict[str, Any]:
-    return asdict(contact) | {"at": contact.at.isoformat()}
+def context_record(context: Context) -> dict[str, Any]:
+    """Return everything of a context but customer and instant as plain values for JSON.
+
+    An instant among the features is {"instant": text}, to be told from text.
+    """
+    return {
+        "features": {name: _plain(value) for name, value in context.features.items()},
+        "contacts": [_past_record(contact) for contact in context.contacts],
+        "events": [_past_record(event) for event in context.events],
+        "usage": dict(context.usage),
+        "placement": context.placement,
+    }
 
 
-def _contact(record: Mapping[str, Any]) -> Contact:
-    return replace(Contact(**record), at=parse_instant(record["at"]))
+def read_context(record: Mapping[str, Any], *, customer: str, at: datetime) -> Context:
+    """Rebuild a context from `context_record`."""
+    return Context(
+        customer,
+        at,
+        {name: _feature(value) for name, value in record["features"].items()},
+        tuple(Contact(**_past(entry)) for entry in record["contacts"]),
+        tuple(PastEvent(**_past(entry)) for entry in record["events"]),
+        record["usage"],
+        record["placement"],
+    )
+
+
+def _plain(value: FeatureValue) -> Any:
+    if isinstance(value, datetime):
+        return {"instant": value.isoformat()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _feature(value: Any) -> FeatureValue:
+    if isinstance(value, dict):
+        return parse_instant(value["instant"])
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _past_record(past: Contact | PastEvent) -> dict[str, Any]:
+    return asdict(past) | {"at": past.at.isoformat(), "includes": list(past.includes)}
+
+
+def _past(record: Mapping[str, Any]) -> dict[str, Any]:
+    at, includes = parse_instant(record["at"]), tuple(record["includes"])
+    return {**record, "at": at, "includes": includes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +181,20 @@ class OutcomeEvent:
 
     Args:
         outcome_id: the caller's id; a second event with the same id counts once.
-        outcome: the name of a declared outcome.
+        outcome: the word it was reported by: the `event` of one or more outcomes, or an event of
+            the workspace.
         at: when it happened (UTC), by the server's clock unless the caller says.
+        properties: numbers that came with it, such as an amount.
+        decision_id: empty if it followed no decision.
+        customer: whose event it is.
     """
 
     outcome_id: str
     decision_id: str
     outcome: str
     at: datetime
+    properties: Mapping[str, float] = field(default_factory=dict)
+    customer: str = ""
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -3,6 +3,7 @@
 NextbestError
 ├── DocumentError   a YAML document is wrong: names file, line and column
 ├── ContextError    a customer's context does not fit the declared schema
+├── ContentError    a template cannot be written for this customer
 ├── UnknownNameError  a name was asked for that does not exist
 ├── LogError        a decision log is malformed or contradicts itself
 ├── SnapshotError   a snapshot is damaged, forged or of another kind
@@ -37,6 +38,10 @@ class DocumentError(NextbestError):
 
 class ContextError(NextbestError):
     """A customer's context does not fit the customer schema of the workspace."""
+
+
+class ContentError(NextbestError):
+    """A template cannot be written for this customer: a field that it needs is missing."""
 
 
 class UnknownNameError(NextbestError):

@@ -1,14 +1,17 @@
 """Expressions in CEL (Common Expression Language), behind the one module that knows the library.
 
 An expression is compiled once, against the declared customer schema, so an unknown field or a
-wrong type is an error at load. At decision time only exactly `true` counts: an error, a missing
-field or anything else is a reason to bar.
+wrong type is an error at load. It may speak of the customer's fields and of `now`, the instant of
+the decision. At decision time only exactly `true` counts (or exactly `false`, for what suppresses):
+an error, a missing field or anything else is a reason to bar.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cel_expr_python import cel
@@ -23,27 +26,56 @@ _TYPES = {
     "boolean": cel.Type.BOOL,
     "category": cel.Type.STRING,
     "zone": cel.Type.STRING,
+    "text": cel.Type.STRING,
+    "set": cel.Type.List(cel.Type.STRING),
+    "instant": cel.Type.TIMESTAMP,
 }
+_NOW = "now"
+# The library finds out that such a text is none only when it evaluates it: the rule would then bar
+# everything for ever.
+_LITERAL = re.compile(r"""\b(duration|timestamp)\(\s*("[^"\\]*"|'[^'\\]*')\s*\)""")
+_EXPECTED = {
+    "duration": "hours, minutes and seconds, as in duration('168h') for a week",
+    "timestamp": "an instant, as in timestamp('2026-03-31T00:00:00Z')",
+}
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+_HINTS = (
+    (("double, int", "int, double"), "write whole numbers beside a 'number' field with a point,"
+     " as in 3.0"),
+    (("Timestamp, string", "string, google.protobuf.Timestamp"), "write an instant as"
+     " timestamp('2026-03-31T00:00:00Z')"),
+    (("Duration, string", "Duration, int", "string, google.protobuf.Duration"), "write a span of"
+     " time as duration('168h')"),
+    (("list(string), string", "string, list(string)"), "ask whether a set holds a value as in"
+     " 'sports' in customer.interests"),
+)  # fmt: skip
 
 
 class Language:
     """The expressions that one customer schema allows.
 
     Example:
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
         >>> language = Language({"age": CustomerField(type="integer")})
         >>> adult = language.compile("customer.age >= 18")
-        >>> adult.refusal(language.bind({"age": 17}))
+        >>> adult.refusal(language.bind({"age": 17}, noon))
         'customer.age >= 18 is false'
-        >>> adult.refusal(language.bind({"age": 18})) is None
+        >>> adult.refusal(language.bind({"age": 18}, noon)) is None
         True
-        >>> adult.refusal(language.bind({}))
+        >>> adult.refusal(language.bind({}, noon))
         'customer.age >= 18 is unknown: no value for customer.age'
+        >>> language.compile("now.getHours('UTC') == 12").denial(language.bind({}, noon))
+        "now.getHours('UTC') == 12 is true"
     """
 
     def __init__(self, schema: Mapping[str, CustomerField]) -> None:
-        self._fields = tuple(f"customer.{name}" for name in schema)
+        self._names = {name: f"customer.{name}" for name in schema}
+        self._read: dict[str, str] = {}  # the names that some expression may read
+        self._reads_now = False
         self._env = cel.NewEnv(
-            variables={f"customer.{name}": _TYPES[field.type] for name, field in schema.items()}
+            variables={_NOW: cel.Type.TIMESTAMP}
+            | {self._names[name]: _TYPES[field.type] for name, field in schema.items()}
         )
 
     def compile(self, source: str) -> Condition:
@@ -51,7 +83,7 @@ class Language:
 
         Raises:
             ValueError: it does not parse, names an unknown field, mixes types, nests deeper than
-                32 levels, or is not boolean.
+                32 levels, is not boolean, or has a duration or timestamp that is none.
         """
         try:
             compiled = self._env.compile(source)
@@ -60,22 +92,45 @@ class Language:
         returned = compiled.return_type()
         if returned != cel.Type.BOOL:
             raise ValueError(f"expected an expression that is true or false, got {returned.name()}")
+        self._check_literals(source)
+        words = _WORD.findall(source)
+        self._read.update((word, self._names[word]) for word in words if word in self._names)
+        self._reads_now = self._reads_now or _NOW in words
         return Condition(source, compiled)
 
-    def bind(self, features: Mapping[str, FeatureValue]) -> Any:
-        """Bind a customer's features once, for all expressions of one decision."""
-        return self._env.Activation({f"customer.{k}": v for k, v in features.items()})
+    def bind(self, features: Mapping[str, FeatureValue], now: datetime) -> Any:
+        """Bind a customer's features and the instant once, for all expressions of one decision.
+
+        Only what some compiled expression may read is bound: binding costs by the field.
+
+        Args:
+            features: checked against the schema; what is missing stays unknown.
+            now: the instant of the decision (UTC).
+        """
+        values: dict[str, object] = {_NOW: now} if self._reads_now else {}
+        for name, full in self._read.items():
+            value = features.get(name)
+            if value is not None:
+                values[full] = list(value) if type(value) is tuple else value
+        return self._env.Activation(values)
+
+    def _check_literals(self, source: str) -> None:
+        for found in _LITERAL.finditer(source):
+            value = self._env.compile(found[0]).eval(self._env.Activation({}))
+            if value.type() == cel.Type.ERROR:
+                raise ValueError(f"{found[0]}: expected {_EXPECTED[found[1]]}")
 
     def _explain(self, message: str) -> str:
         text = message.splitlines()[0].removeprefix("INVALID_ARGUMENT: ")
         text = text.removeprefix("ERROR: <input>:").replace(" (in container '')", "")
         if "undeclared reference to" in text:
             unknown = text.split("'")[1]
-            if (field := f"customer.{unknown}") in self._fields:
-                return f"{text}; did you mean {field!r}?"
-            return f"{text}; {did_you_mean(unknown, self._fields)}"
-        if "double, int" in text or "int, double" in text:
-            return f"{text}; write whole numbers beside a 'number' field with a point, as in 3.0"
+            if unknown in self._names:
+                return f"{text}; did you mean {self._names[unknown]!r}?"
+            return f"{text}; {did_you_mean(unknown, (*self._names.values(), _NOW))}"
+        for signs, hint in _HINTS:
+            if any(sign in text for sign in signs):
+                return f"{text}; {hint}"
         return text
 
 
@@ -84,14 +139,30 @@ class Condition:
     """A compiled boolean expression."""
 
     source: str
-    _compiled: Any
+    compiled: Any
 
     def refusal(self, bound: Any) -> str | None:
         """Return None if the expression is exactly true, else why it is not."""
-        value = self._compiled.eval(bound)
-        if value.type() == cel.Type.BOOL:
-            return None if value.value() is True else f"{self.source} is false"
-        text = str(value.value())
-        if 'No value with name "' in text:
-            text = f"no value for {text.split(chr(34))[1]}"
-        return f"{self.source} is unknown: {text}"
+        found = self.value(bound)
+        return None if found is True else self.told(found)
+
+    def denial(self, bound: Any) -> str | None:
+        """Return None if the expression is exactly false, else why it is not."""
+        found = self.value(bound)
+        return None if found is False else self.told(found)
+
+    def value(self, bound: Any) -> bool | str:
+        """Evaluate: true, false, or in words why neither."""
+        try:
+            value = self.compiled.eval(bound).value()
+        except RuntimeError as error:  # for one, a loop that was cut off
+            return str(error)
+        return value if isinstance(value, bool) else str(value)
+
+    def told(self, found: bool | str) -> str:
+        """Say in words what was found."""
+        if isinstance(found, bool):
+            return f"{self.source} is {'true' if found else 'false'}"
+        if 'No value with name "' in found:
+            found = f"no value for {found.split(chr(34))[1]}"
+        return f"{self.source} is unknown: {found}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-from agents.spec import Holdout
+from agents.context import Context
+from agents.spec import Holdout, Workspace
 from agents.units import unit_interval
 
 
@@ -33,13 +34,21 @@ def position(salt: str, customer: str) -> float:
     return unit_interval(digest)
 
 
-def assign(holdout: Holdout, customer: str) -> Group:
+def assign(workspace: Workspace, holdout: Holdout, context: Context) -> Group:
     """Assign a customer to a group.
 
-    Control grows from 0 upwards and random from 1 downwards, so enlarging either share moves
-    customers out of treatment only, and nobody else.
+    The universal control of the workspace comes first and holds for every agent. Where the agent's
+    groups are managed elsewhere, a field of the customer says which; without it: control.
+    Otherwise control grows from 0 upwards and random from 1 downwards, so enlarging either share
+    moves customers out of treatment only, and nobody else.
     """
-    where = position(holdout.salt, customer)
+    universal = workspace.universal_control
+    if universal is not None and position(universal.salt, context.customer) < universal.share:
+        return Group.CONTROL
+    if holdout.managed is not None:
+        said = context.features.get(holdout.managed)
+        return Group(said) if isinstance(said, str) and said in set(Group) else Group.CONTROL
+    where = position(holdout.salt, context.customer)
     if where < holdout.control:
         return Group.CONTROL
     return Group.RANDOM if where >= 1.0 - holdout.random else Group.TREATMENT

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from agents.decisions import Decision, OutcomeEvent
+from agents.decisions import Decision, OutcomeEvent, context_record
 from agents.revision import Revision
 from agents.rewards import closes_at, counted, reward
 
@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         pa.field("group", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("customer", pa.string(), nullable=False),  # keyed hash
-        pa.field("context", pa.string(), nullable=False),  # JSON: features, contacts
+        pa.field("context", pa.string(), nullable=False),  # JSON: `context_record`
         pa.field("actions", pa.list_(pa.string()), nullable=False),
         pa.field("mask", pa.list_(pa.string()), nullable=False),  # null where allowed
         pa.field("distribution", pa.list_(pa.float64()), nullable=False),
@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         pa.field("propensity", pa.float64(), nullable=False),
         pa.field("floor", pa.float64(), nullable=False),
         pa.field("explored", pa.bool_(), nullable=False),
+        pa.field("arbitration", pa.string()),  # JSON; null if no agents bid
         pa.field("send_at", _INSTANT),
         pa.field(
             "outcomes",
@@ -45,7 +46,7 @@ SCHEMA = pa.schema(
                 pa.struct(
                     [
                         pa.field("outcome", pa.string(), nullable=False),
-                        pa.field("value", pa.float64(), nullable=False),  # currency
+                        pa.field("value", pa.float64(), nullable=False),  # currency, weighted
                         pa.field("at", _INSTANT, nullable=False),
                     ]
                 )
@@ -71,6 +72,7 @@ def log_row(
     *,
     now: datetime,
     key: bytes,
+    arbitration: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the log's row of one decision and the outcomes that came after it.
 
@@ -81,11 +83,12 @@ def log_row(
         events: all outcomes received for it; those that do not count are left out.
         now: the ledger's clock; windows that end later are open, so `closed_at` is null.
         key: secret of the customer hash.
+        arbitration: how it was settled which agent decides; None if one was asked or none could
+            act.
     """
     agent, action = revision.agent, revision.actions[decision.action]
     closes = closes_at(agent, decision.at)
     record = decision.to_record()
-    context = {"features": record["features"], "contacts": record["contacts"]}
     names = ("decision_id", "agent", "revision", "policy", "snapshot", "floor", "explored",
              "actions", "mask", "distribution", "expected")  # fmt: skip
     return {name: record[name] for name in names} | {
@@ -94,13 +97,14 @@ def log_row(
         "group": str(decision.group),
         "reason": str(decision.reason),
         "customer": hash_customer(key, decision.context.customer),
-        "context": orjson.dumps(context).decode(),
+        "context": orjson.dumps(context_record(decision.context)).decode(),
         "action": decision.action_id,
         "propensity": decision.propensity,
+        "arbitration": None if arbitration is None else orjson.dumps(arbitration).decode(),
         "send_at": decision.send_at,
         "outcomes": [
-            {"outcome": e.outcome, "value": agent.outcomes[e.outcome].value, "at": e.at}
-            for e in counted(agent, decision.at, events)
+            {"outcome": entry.outcome, "value": entry.value, "at": entry.event.at}
+            for entry in counted(agent, decision.at, events)
         ],
         "reward": reward(agent, action, decision.at, events),
         "closed_at": closes if closes <= now else None,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.guardrails import Bar, Guardrail, Moment
+from agents.guardrails import Bar, Guardrail, Moment, Ranking
 
 ALWAYS_ACT = "always_act: another action is allowed"
 
@@ -44,32 +44,73 @@ class Mask:
         return len(self.reasons) > 1 and all(reason is not None for reason in self.reasons[1:])
 
 
-def _bars(rule: Guardrail, moment: Moment) -> list[Bar]:
-    """Ask one rule; if it fails, everything it speaks of is barred (fail closed)."""
-    try:
-        return list(rule.bars(moment))
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong in a rule must bar
-        why = f"could not be checked ({type(error).__name__}: {error})"
-        return [Bar(rule.actions, why)]
-
-
 def make_mask(
-    rules: tuple[Guardrail, ...], moment: Moment, count: int, *, always_act: bool
+    rules: tuple[Guardrail, ...],
+    rankings: tuple[Ranking, ...],
+    moment: Moment,
+    count: int,
+    *,
+    always_act: bool,
 ) -> Mask:
     """Ask every rule; the first reason given for an action stands.
 
+    A rule that fails bars everything it speaks of (fail closed).
+
     Args:
         rules: in the order in which their reasons take precedence.
+        rankings: rules that depend on what is allowed so far, asked one after another.
         moment: one customer now, shared by all rules.
         count: number of actions A, `none` first.
         always_act: bar `none` while anything else is allowed.
     """
     reasons: list[str | None] = [None] * count
-    for rule in rules:
-        for bar in _bars(rule, moment):
-            for index in bar.actions:
-                if reasons[index] is None:
-                    reasons[index] = f"{rule.name}: {bar.reason}"
-    if always_act and any(reason is None for reason in reasons[1:]):
+    _ask(rules, moment, reasons)
+    for ranking in rankings:
+        _ask_among(ranking, moment, [reason is None for reason in reasons], reasons)
+    if always_act and None in reasons[1:]:
         reasons[0] = ALWAYS_ACT
     return Mask(tuple(reasons))
+
+
+def ask(rule: Guardrail, moment: Moment, count: int) -> list[str | None]:
+    """Return why one guardrail alone bars each action, None where it does not; (A,)."""
+    reasons: list[str | None] = [None] * count
+    _ask((rule,), moment, reasons)
+    return reasons
+
+
+def ask_among(ranking: Ranking, moment: Moment, allowed: list[bool]) -> list[str | None]:
+    """Return why one ranking alone bars each action, given what is allowed; (A,)."""
+    reasons: list[str | None] = [None] * len(allowed)
+    _ask_among(ranking, moment, allowed, reasons)
+    return reasons
+
+
+def _ask(rules: tuple[Guardrail, ...], moment: Moment, reasons: list[str | None]) -> None:
+    for rule in rules:
+        try:
+            for bar in rule.bars(moment):
+                _apply(rule.name, bar, reasons)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong must bar
+            _apply(rule.name, _failed(rule, error), reasons)
+
+
+def _ask_among(
+    ranking: Ranking, moment: Moment, allowed: list[bool], reasons: list[str | None]
+) -> None:
+    try:
+        for bar in ranking.bars_among(moment, allowed):
+            _apply(ranking.name, bar, reasons)
+    except Exception as error:  # noqa: BLE001 - as above
+        _apply(ranking.name, _failed(ranking, error), reasons)
+
+
+def _apply(name: str, bar: Bar, reasons: list[str | None]) -> None:
+    reason = f"{name}: {bar.reason}"
+    for index in bar.actions:
+        if reasons[index] is None:
+            reasons[index] = reason
+
+
+def _failed(rule: Guardrail | Ranking, error: Exception) -> Bar:
+    return Bar(rule.actions, f"could not be checked ({type(error).__name__}: {error})")

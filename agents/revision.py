@@ -9,12 +9,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.actions import Action, expand
-from agents.context import Contact, Context, check_customer, check_features
+from agents.content import Catalog, Rendered
+from agents.context import Contact, Context, PastEvent, check_customer, check_features
+from agents.counters import Charge, Counter, Reading
+from agents.decisions import OutcomeEvent
 from agents.errors import UnknownNameError, did_you_mean
 from agents.expressions import Language
-from agents.guardrails import Moment, Rulebook, compile_guardrails
+from agents.groups import Group, assign
+from agents.guardrails import (
+    Guardrail,
+    Moment,
+    Ranking,
+    Rulebook,
+    compile_guardrails,
+    compile_rankings,
+)
 from agents.mask import Mask, make_mask
-from agents.schedule import next_within
+from agents.schedule import Timetable, sending_at
 from agents.spec import Agent, Workspace
 from agents.units import require_utc
 
@@ -40,7 +51,14 @@ class Revision:
     Attributes:
         id: 16 hexadecimal digits.
         actions: `none` first; positions in masks and distributions refer to it.
-        lookback: how far back a context's contacts reach: what guardrails and learners look at.
+        signals: the words of all events it may hear, and what guardrails take each for.
+        guardrails, rankings: the compiled rules; rankings depend on what the guardrails allow.
+        lookback: how far back a context's contacts reach, for guardrails and learners.
+        event_lookback: how far back its events reach.
+        hears: the words of the events that a context must hold.
+        counters: what its guardrails count over all customers.
+        zone_field: the customer field that holds the time zone, None if there is none.
+        timetable: when contacts decided now are sent, for all channels and windows.
     """
 
     def __init__(self, workspace: Workspace, agent: Agent, *, source: bytes | None = None) -> None:
@@ -50,15 +68,29 @@ class Revision:
         self.agent = agent
         self.actions: tuple[Action, ...] = expand(agent, workspace.channels)
         self.action_ids = tuple(action.id for action in self.actions)
+        self.signals = _signals(workspace, agent)
         self._language = Language(workspace.customer)
-        book = Rulebook(workspace, agent, self.actions, self._language)
+        book = Rulebook(workspace, agent, self.actions, self._language, self.signals)
         self.guardrails = compile_guardrails(book)
-        self.lookback = max(HISTORY, *(rule.lookback for rule in self.guardrails))
+        self.rankings = compile_rankings(book)
+        rules: list[Guardrail | Ranking] = [*self.guardrails, *self.rankings]
+        self.lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.reads_contacts)])
+        self.event_lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.hears)])
+        self.hears = frozenset().union(*(rule.hears for rule in rules))
+        self.counters: tuple[Counter, ...] = tuple(
+            {counter.name: counter for rule in rules for counter in rule.counters}.values()
+        )
+        self._counted = tuple(
+            (counter, {(self.actions[i].channel, self.actions[i].window) for i in counter.actions})
+            for counter in self.counters
+        )
+        self._catalog = Catalog(workspace, agent)
         self._index = {action.id: index for index, action in enumerate(self.actions)}
-        self._zone_field = next(
+        self.zone_field = next(
             (name for name, field in workspace.customer.items() if field.type == "zone"), None
         )
-        self._slots = tuple({(a.channel, a.window) for a in self.actions if not a.is_none})
+        slots = dict.fromkeys((a.channel, a.window) for a in self.actions if not a.is_none)
+        self.timetable = Timetable(workspace.channels, slots)
 
     @classmethod
     def from_source(cls, source: bytes) -> Revision:
@@ -82,12 +114,20 @@ class Revision:
                 f" {did_you_mean(action_id, self._index)}"
             ) from None
 
+    def group(self, context: Context) -> Group:
+        """Return the group that a customer belongs to, for this agent."""
+        return assign(self.workspace, self.agent.holdout, context)
+
     def context(
         self,
         customer: str,
         at: datetime,
         features: Mapping[str, object],
         contacts: Iterable[Contact] = (),
+        *,
+        events: Iterable[PastEvent] = (),
+        usage: Mapping[str, float] | None = None,
+        placement: str = "",
     ) -> Context:
         """Check a customer's features against the schema and make a context of them.
 
@@ -96,35 +136,97 @@ class Revision:
             ValueError: `at` has no UTC offset, so it names no instant.
         """
         checked = check_features(self.workspace.customer, features)
-        return Context(check_customer(customer), require_utc(at), checked, tuple(contacts))
+        return Context(
+            check_customer(customer), require_utc(at), checked,
+            tuple(contacts), tuple(events), usage or {}, placement,
+        )  # fmt: skip
+
+    def readings(self, context: Context) -> tuple[Reading, ...]:
+        """List what must be read of the organisation's counters before the mask can be made.
+
+        Their amounts, by key, are the context's `usage`; a guardrail bars what it finds no amount
+        for.
+        """
+        if not self.counters:
+            return ()
+        sends = self.timetable.sends(context.at, self._zone(context))
+        readings: dict[Reading, None] = {}
+        for counter, slots in self._counted:
+            # the present one too: a pace is kept now, whenever its contacts are sent
+            instants = {context.at, *(sends[slot] for slot in slots)}
+            readings.update((counter.reading(at), None) for at in instants if at is not None)
+        return tuple(readings)
+
+    def charges(self, action: int, send_at: datetime) -> tuple[Charge, ...]:
+        """List what a drawn action adds to the organisation's counters."""
+        cost = self.actions[action].cost
+        amounts = {"contacts": 1.0, "deliveries": 1.0, "cost": cost}
+        return tuple(
+            Charge(counter.name, counter.bucket(send_at), amounts[counter.measure])
+            for counter in self.counters
+            if action in counter.actions and counter.measure in amounts
+        )
+
+    def event_charges(
+        self, event: OutcomeEvent, contact: Contact, *, before: Iterable[str], counted: bool
+    ) -> tuple[Charge, ...]:
+        """List what an event that followed one of this revision's contacts adds to its counters.
+
+        Args:
+            event: what happened.
+            contact: what it followed.
+            before: the words of the events that followed the same decision earlier.
+            counted: whether the event counts towards the reward.
+        """
+        action, heard = self._index[contact.action], set(before)
+        charges: list[Charge] = []
+        for counter in self.counters:
+            if event.outcome not in counter.events or action not in counter.actions:
+                continue
+            if counter.measure == "deliveries":
+                if heard.isdisjoint(counter.events):
+                    charges.append(Charge(counter.name, counter.bucket(contact.at), -1.0))
+            elif counter.measure == "events" or counted:
+                charges.append(Charge(counter.name, counter.bucket(event.at), 1.0))
+        return tuple(charges)
 
     def mask(self, context: Context) -> Mask:
         """Apply every guardrail to every action for one customer now."""
-        moment = self.moment(context)
         return make_mask(
-            self.guardrails, moment, len(self.actions), always_act=self.agent.always_act
-        )
+            self.guardrails, self.rankings, self.moment(context), len(self.actions),
+            always_act=self.agent.always_act,
+        )  # fmt: skip
 
     def moment(self, context: Context) -> Moment:
         """Work out what several guardrails share: the zone, the bound features, sending times."""
         zone = self._zone(context)
-        sends = {slot: self._send_at(*slot, context.at, zone) for slot in self._slots}
-        return Moment(context, zone, self._language.bind(context.features), sends)
+        bound = self._language.bind(context.features, context.at)
+        return Moment(context, zone, bound, self.timetable.sends(context.at, zone))
 
     def send_at(self, action: Action, context: Context) -> datetime | None:
         """Return when an action decided now would reach the customer; None for `none`."""
         if action.is_none:
             return None
-        return self._send_at(action.channel, action.window, context.at, self._zone(context))
+        channel = self.workspace.channels[action.channel]
+        return sending_at(channel, action.window, context.at, self._zone(context))
+
+    def content(self, action: Action, context: Context) -> Rendered:
+        """Write an action's words for a customer, in the customer's language.
+
+        Raises:
+            ContentError: a template needs a field that the customer lacks (the mask bars such).
+        """
+        return self._catalog.render(action, context.features)
 
     def _zone(self, context: Context) -> str | None:
-        zone = context.features.get(self._zone_field) if self._zone_field else None
+        zone = context.features.get(self.zone_field) if self.zone_field else None
         return zone if isinstance(zone, str) else None
 
-    def _send_at(
-        self, channel: str, window: str, at: datetime, zone: str | None
-    ) -> datetime | None:
-        if not window:
-            return at
-        span = self.workspace.channels[channel].windows[window]
-        return None if zone is None else next_within(span, at, zone)
+
+def _signals(workspace: Workspace, agent: Agent) -> dict[str, str | None]:
+    signals: dict[str, str | None] = {
+        word: event.counts_as for word, event in workspace.events.items()
+    }
+    for name, outcome in agent.outcomes.items():
+        signals[outcome.event or name] = outcome.signal
+    return signals

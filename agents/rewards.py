@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from agents.actions import Action
 from agents.decisions import OutcomeEvent
-from agents.spec import Agent
+from agents.spec import Agent, Amount, Outcome
 
 
 def closes_at(agent: Agent, decided_at: datetime) -> datetime:
@@ -15,34 +16,63 @@ def closes_at(agent: Agent, decided_at: datetime) -> datetime:
     return decided_at + max(outcome.window for outcome in agent.outcomes.values())
 
 
-def counted(
-    agent: Agent, decided_at: datetime, events: Iterable[OutcomeEvent]
-) -> list[OutcomeEvent]:
+class Counted(NamedTuple):
+    """An event that counts towards a reward: for which outcome, and its value in currency.
+
+    One event may count for several outcomes. `value` has the outcome's weight in it.
+    """
+
+    outcome: str
+    event: OutcomeEvent
+    value: float
+
+
+def counted(agent: Agent, decided_at: datetime, events: Iterable[OutcomeEvent]) -> list[Counted]:
     """Keep the events that count: declared, inside their window, and `once` where it says so.
 
     A window is half-open, [decided_at, decided_at + window): an event at the very instant of the
     decision counts, since clocks have finite resolution; one at the very end comes too late, so
     nothing can be added once the window has ended. An event sent twice under one id counts once.
+    Of an outcome counted `each`, `aggregate` keeps all events, the first, or the most valuable.
 
     Returns:
-        The counting events, oldest first.
+        What counts, by outcome in the order of the agent, oldest event first.
     """
-    kept: list[OutcomeEvent] = []
-    seen: set[tuple[str, str]] = set()
-    for event in sorted(events, key=lambda event: (event.at, event.outcome_id)):
-        outcome = agent.outcomes.get(event.outcome)
-        if outcome is None or not decided_at <= event.at < decided_at + outcome.window:
-            continue
-        once = (event.outcome, event.outcome_id if outcome.count == "each" else "")
-        if once not in seen:
-            seen.add(once)
-            kept.append(event)
+    ordered = sorted(events, key=lambda event: (event.at, event.outcome_id))
+    kept: list[Counted] = []
+    for name, outcome in agent.outcomes.items():
+        inside = [
+            Counted(name, event, outcome.weight * value_of(outcome, event))
+            for event in ordered
+            if event.outcome == (outcome.event or name)
+            and decided_at <= event.at < decided_at + outcome.window
+        ]
+        kept += _aggregate(outcome, inside)
     return kept
+
+
+def value_of(outcome: Outcome, event: OutcomeEvent) -> float:
+    """Return what one event is worth, before the outcome's weight, in currency.
+
+    Raises:
+        KeyError: the event lacks the property that holds the amount (refused on receipt).
+    """
+    if isinstance(outcome.value, Amount):
+        return event.properties[outcome.value.property]
+    return outcome.value
+
+
+def _aggregate(outcome: Outcome, events: list[Counted]) -> list[Counted]:
+    different = list({entry.event.outcome_id: entry for entry in reversed(events)}.values())[::-1]
+    if outcome.count == "once" or outcome.aggregate == "first":
+        return different[:1]
+    if outcome.aggregate == "max":
+        return sorted(different, key=lambda entry: entry.value)[-1:]
+    return different
 
 
 def reward(
     agent: Agent, action: Action, decided_at: datetime, events: Iterable[OutcomeEvent]
 ) -> float:
     """Return sum of outcome values inside their windows, less the action's cost, in currency."""
-    kept = counted(agent, decided_at, events)
-    return sum(agent.outcomes[event.outcome].value for event in kept) - action.cost
+    return sum(entry.value for entry in counted(agent, decided_at, events)) - action.cost

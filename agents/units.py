@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -15,6 +15,7 @@ _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _LONGEST = timedelta(days=3_660)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999  # far from where adding a window or a zone overflows
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse_duration(text: object) -> timedelta:
@@ -60,6 +61,30 @@ def parse_time(text: object) -> time:
     if match is None:
         raise ValueError(f"expected a time of day from '00:00' to '23:59', got {text!r}")
     return time(int(match[1]), int(match[2]))
+
+
+def parse_day(text: object) -> date:
+    """Read a calendar day written as 'YYYY-MM-DD'.
+
+    Raises:
+        ValueError: the text is not a day of the years 1900 to 2999.
+
+    Example:
+        >>> parse_day("2028-02-29").month
+        2
+    """
+    if isinstance(text, date) and not isinstance(text, datetime):
+        return text
+    try:
+        day = date.fromisoformat(text) if isinstance(text, str) and _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None or not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError(
+            f"expected a day such as '2026-03-31', of the years {_FIRST_YEAR} to {_LAST_YEAR},"
+            f" got {text!r}"
+        )
+    return day
 
 
 @cache
@@ -154,6 +179,7 @@ Duration = Annotated[
 LocalTime = Annotated[
     time, BeforeValidator(parse_time), PlainSerializer(lambda value: f"{value:%H:%M}", str)
 ]
+Day = Annotated[date, BeforeValidator(parse_day), PlainSerializer(lambda d: d.isoformat(), str)]
 Zone = Annotated[str, BeforeValidator(parse_zone)]
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

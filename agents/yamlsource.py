@@ -42,6 +42,14 @@ _NUMBER_LIKE = re.compile(
     r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"
 )
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# What a writer most likely meant, by what the parser complains of; the first that fits is said.
+_HINTS = (
+    ("'\\t'", "indent with spaces"),
+    ("that cannot start any token", "put quotes around text that begins with it"),
+    ("mapping values", "check the indentation, and put quotes around text that holds ': '"),
+    ("but got ':'", "put quotes around text that holds ': ', and close every bracket"),
+    ("'<", "check the indentation and the quotes"),
+)
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -96,7 +104,8 @@ class _Reader:
             raise self.refuse(event, "anchors and aliases are not accepted; write it out", path)
         tag = getattr(event, "tag", None)
         if tag:
-            raise self.refuse(event, f"tags are not accepted, got {tag!s}", path)
+            hint = "put quotes around text that begins with '!'"
+            raise self.refuse(event, f"tags are not accepted, got {str(tag)[:60]}; {hint}", path)
         if len(path) > MAX_DEPTH:
             raise self.refuse(event, f"expected at most {MAX_DEPTH} levels of nesting", path[:3])
         if self._nodes > MAX_NODES:
@@ -114,7 +123,8 @@ class _Reader:
         values: dict[str, Any] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
-                raise self.refuse(event, "expected a name as key", path)
+                message = "expected a name as key; put quotes around text that begins with '{'"
+                raise self.refuse(event, message, path)
             self._check(event, path)
             key = self._text(event, path)
             if key in values:
@@ -175,7 +185,9 @@ def read_yaml(text: str, file: str) -> Source:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"this is not YAML: {error.problem or error.context}"
+        problem = str(error.problem or error.context)
+        hint = next((f"; {hint}" for sign, hint in _HINTS if sign in problem), "")
+        message = f"this is not YAML: {problem}{hint}"
         raise DocumentError(message, file=file, line=line, column=column) from None
     except ReaderError as error:
         before = text[: error.position]

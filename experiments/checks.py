@@ -36,12 +36,14 @@ def sample_log(rng: np.random.Generator) -> LoggedDecisions:
     contexts = np.empty(_N, dtype=np.object_)
     contexts[:] = [{"features": {"x": value}, "contacts": []} for value in rng.random(_N)]
     blank = np.full(_N, "", dtype=np.object_)
+    nothing = np.empty(_N, dtype=np.object_)
+    nothing[:] = [()] * _N
     return LoggedDecisions(
         decision_id=names, customer=names, revision=blank, policy=blank, snapshot=blank,
         group=np.full(_N, "treatment", dtype=np.object_), contexts=contexts,
         at=np.datetime64("2026-03-02", "us") + rows * np.timedelta64(60, "s"),
         action=action, propensity=distribution[rows, action], distribution=distribution,
-        allowed=allowed, reward=reward, outcome_value=np.maximum(reward, 0.0),
+        allowed=allowed, reward=reward, outcome_value=np.maximum(reward, 0.0), outcomes=nothing,
         actions=("none", *(f"offer/v{k}@email" for k in range(1, _A))),
     )  # fmt: skip
 

@@ -30,14 +30,17 @@ from experiments.closing import closing_table
 from experiments.demo import Demo, run_demo
 from experiments.estimators import ESTIMATORS
 from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, declared_range, evaluate
-from experiments.lift import lift
+from experiments.lift import expected_holdout, lift
 from experiments.logs import LoggedDecisions, fingerprint, read_log, read_table
+from experiments.metrics import compare_metrics
 from experiments.report import (
     audit_lines,
     diagnostics_table,
     groups_table,
     lift_table,
     lift_warnings,
+    metrics_table,
+    metrics_warnings,
     value_table,
 )
 from experiments.revisions import hidden_features, read_revisions
@@ -112,7 +115,10 @@ class _Asker:
     def holdout(self) -> Holdout | None:
         """The shares by which all customers were assigned; None if unknown, or if they changed."""
         known = [self.revisions.get(name) for name in set(self.log.revision.tolist())]
-        declared = {None if found is None else found.agent.holdout for found in known}
+        declared = {
+            None if found is None else expected_holdout(found.workspace, found.agent)
+            for found in known
+        }
         return declared.pop() if len(declared) == 1 else None
 
     def ask(self, name: str) -> Evaluation:
@@ -224,10 +230,15 @@ def _print_lift(console: Console, asker: _Asker) -> None:
     if len(found.groups) > 1:
         console.print(lift_table(found, asker.currency))
     warnings = lift_warnings(found)
+    newest = asker.newest
+    metrics = compare_metrics(asker.log, newest.agent, level=asker.level) if newest else ()
+    if metrics:
+        console.print(metrics_table(metrics, asker.level))
+        warnings += metrics_warnings(metrics)
     if asker.holdout is None:
         warnings.append(
-            "the groups' sizes were not checked: the log's revisions are unknown, or differ in"
-            " their holdout"
+            "the groups' sizes were not checked: the log's revisions are unknown, differ in their"
+            " holdout, or have their groups managed elsewhere"
         )
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow")
@@ -242,6 +253,8 @@ def _recheck(console: Console, log: Path, folder: Path, workspace: LoadedWorkspa
     rows = list(zip(table["agent"].to_pylist(), table["revision"].to_pylist(), strict=True))
     strangers = sum(agent not in known for agent, _ in rows)
     others = sum(known.get(agent, revision) != revision for agent, revision in rows)
+    for what in breaches.unchecked:
+        console.print(f"not re-checked: {what}")
     if strangers:
         console.print(f"warning: {strangers:,} rows were not checked: {folder} lacks their agent")
     if others:

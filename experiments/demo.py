@@ -29,14 +29,15 @@ from numpy.typing import NDArray
 
 from agents.catalog import write_example
 from agents.checker import check_log
+from agents.context import Context
 from agents.errors import StateError
-from agents.groups import Group, assign
+from agents.groups import Group
 from agents.revision import Revision
 from agents.rewards import closes_at
 from experiments.closing import PER, Closing, Row, Speed, group_rows, lift_rows, value_rows
 from experiments.diagnostics import audit
 from experiments.evaluate import declared_range, evaluate
-from experiments.lift import lift
+from experiments.lift import expected_holdout, lift
 from experiments.logs import LoggedDecisions, read_log
 from experiments.revisions import hidden_features
 from experiments.targets import snapshot_target, uniform_target
@@ -206,7 +207,8 @@ def close(demo: Demo, world: World, driven: DriveResult) -> Closing:
     """Compute the closing table from the exported log and the world's truth."""
     table = pq.read_table(demo.log / "decisions.parquet")
     log = read_log(demo.log)
-    measured = lift(log, holdout=world.revision.agent.holdout)
+    declared = expected_holdout(world.revision.workspace, world.revision.agent)
+    measured = lift(log, holdout=declared)
     truth = _group_truth(world, driven)
     checked = audit(log.in_groups(Group.TREATMENT, Group.RANDOM))
     return Closing(
@@ -232,9 +234,7 @@ class _Truth:
 
 
 def _group_truth(world: World, driven: DriveResult) -> _Truth:
-    holdout = world.revision.agent.holdout
-    names = [world.customer_id(customer) for customer in range(world.customers)]
-    groups = np.array([assign(holdout, name) for name in names])  # (N,)
+    groups = np.array([_group(world, customer) for customer in range(world.customers)])  # (N,)
     earned = np.zeros(world.customers)  # (N,)
     np.add.at(earned, driven.customers, realised_value(driven.expected, driven.actions))
     own = {group: PER * float(earned[groups == group].mean()) for group in Group}
@@ -245,6 +245,11 @@ def _group_truth(world: World, driven: DriveResult) -> _Truth:
         Group.CONTROL: PER * value_of_none(world, treated).mean,
     }
     return _Truth(own, rules)
+
+
+def _group(world: World, customer: int) -> Group:
+    name, features = world.customer_id(customer), world.features(customer, world.start)
+    return world.revision.group(Context(name, world.start, features))
 
 
 def _values(

@@ -97,7 +97,7 @@ def declared_range(revision: Revision) -> Bounds:
     All harmful outcomes at once, less the dearest action; and all good ones at no cost. An outcome
     that counts each time is taken once, so the observed rewards may still go beyond.
     """
-    values = [outcome.value for outcome in revision.agent.outcomes.values()]
+    values = [outcome.worth for outcome in revision.agent.outcomes.values()]
     dearest = max(action.cost for action in revision.actions)
     return Bounds(sum(min(v, 0.0) for v in values) - dearest, sum(max(v, 0.0) for v in values))
 

@@ -11,7 +11,7 @@ from scipy import special
 
 from agents.errors import LogError
 from agents.groups import Group
-from agents.spec import Holdout
+from agents.spec import Agent, Holdout, Workspace
 from experiments.estimators import ENOUGH_CONVERSIONS
 from experiments.intervals import MeanSample, difference_interval, mean_sample
 from experiments.logs import LoggedDecisions
@@ -109,7 +109,7 @@ def lift(log: LoggedDecisions, *, holdout: Holdout | None = None, level: float =
     Raises:
         LogError: no group has two customers.
     """
-    totals, moved = _totals(log)
+    totals, moved = by_customer(log, np.array([log.reward, log.outcome_value]))
     known = {group: values for group, values in totals.items() if values.shape[1] >= 2}
     if not known:
         raise LogError("expected a group with at least two customers, got none")
@@ -126,6 +126,33 @@ def lift(log: LoggedDecisions, *, holdout: Holdout | None = None, level: float =
     sizes = [totals[group].shape[1] for group in Group]
     ratio_p = float("nan") if holdout is None else sample_ratio(sizes, holdout)
     return Lift(groups, differences, moved, ratio_p, level)
+
+
+def expected_holdout(workspace: Workspace, agent: Agent) -> Holdout | None:
+    """Return the shares that an agent's groups come to, the universal control included.
+
+    Customers are put into the universal control first and then, independently, into groups. None
+    if that cannot be said: the groups are managed elsewhere, everybody is in the universal
+    control, or both are drawn with the same salt.
+
+    Example:
+        >>> from agents.spec import UniversalControl
+        >>> workspace = Workspace.model_construct(universal_control=UniversalControl(share=0.5))
+        >>> agent = Agent.model_construct(holdout=Holdout(control=0.25, random=0.25))
+        >>> found = expected_holdout(workspace, agent)
+        >>> (found.control, found.random)
+        (0.625, 0.125)
+    """
+    universal, own = workspace.universal_control, agent.holdout
+    if own.managed is not None:
+        return None
+    if universal is None or universal.share == 0.0:
+        return own
+    if universal.share == 1.0 or universal.salt == own.salt:
+        return None
+    left = 1.0 - universal.share
+    shares = {"control": universal.share + left * own.control, "random": left * own.random}
+    return own.model_copy(update=shares)
 
 
 def sample_ratio(sizes: Sequence[int], holdout: Holdout) -> float:
@@ -153,14 +180,21 @@ def sample_ratio(sizes: Sequence[int], holdout: Holdout) -> float:
     return float(special.chdtrc(df, statistic)) if df else 1.0
 
 
-def _totals(log: LoggedDecisions) -> tuple[dict[Group, NDArray[np.float64]], int]:
-    """Return each group's rewards and outcome values per customer; how many changed group.
+def by_customer(
+    log: LoggedDecisions, amounts: NDArray[np.float64]
+) -> tuple[dict[Group, NDArray[np.float64]], int]:
+    """Add up amounts by customer, and the customers by group.
 
-    The arrays are (2, customers of the group).
+    Args:
+        log: N decisions.
+        amounts: (K, N).
+
+    Returns:
+        For each group (K, customers of the group), and how many customers were seen in more than
+        one group, which are in none of them.
     """
     customers, codes = np.unique(log.customer.astype(str), return_inverse=True)  # (C,), (N,)
-    amounts = (log.reward, log.outcome_value)
-    sums = np.array(  # (2, C)
+    sums = np.array(  # (K, C)
         [np.bincount(codes, a, minlength=len(customers)) for a in amounts], dtype=np.float64
     )
     member = np.zeros((len(customers), len(Group)), dtype=np.bool_)  # (C, 3)

@@ -26,13 +26,14 @@ class LoggedDecisions:
     Args:
         decision_id, customer, group, revision, policy, snapshot: (N,) text; `customer` is hashed.
         at: (N,) datetime64[us], the instant of each decision (UTC).
-        contexts: (N,) mappings with `features` (name to value) and `contacts` (list of records).
+        contexts: (N,) mappings as `agents.decisions.context_record` writes them.
         action: (N,) int64, column of the drawn action.
         propensity: (N,) in (0, 1], probability of the drawn action.
         distribution: (N, A) rows sum to 1, exactly 0 where barred.
         allowed: (N, A) boolean.
         reward: (N,) currency, outcome values less the action's cost.
         outcome_value: (N,) currency, the same before the cost; it says which decisions converted.
+        outcomes: (N,) tuples, the name of every outcome that counted, as often as it did.
         actions: (A,) ids of the columns, `none` first.
         open_rows: number of decisions left out because an outcome could still arrive.
     """
@@ -51,6 +52,7 @@ class LoggedDecisions:
     allowed: NDArray[np.bool_]
     reward: NDArray[np.float64]
     outcome_value: NDArray[np.float64]
+    outcomes: NDArray[np.object_]
     actions: tuple[str, ...]
     open_rows: int = 0
 
@@ -177,6 +179,7 @@ def _decisions(
         allowed=arrays.allowed,
         reward=arrays.reward,
         outcome_value=arrays.outcome_value,
+        outcomes=arrays.outcomes,
         actions=arrays.actions,
     )
     closed = np.array(table["closed_at"].is_valid(), dtype=np.bool_)  # (N,)

@@ -10,9 +10,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agents.groups import Group
 from experiments.diagnostics import Audit
 from experiments.evaluate import Evaluation
 from experiments.lift import Lift
+from experiments.metrics import MetricResult
 
 _PER = 1_000.0
 _FEW = "not enough data"
@@ -108,6 +110,36 @@ def lift_warnings(lift: Lift) -> list[str]:
     return found
 
 
+def metrics_table(metrics: Sequence[MetricResult], level: float) -> Table:
+    """Lay out how often outcomes happened in each group, in events per 1,000 customers.
+
+    Args:
+        metrics: of one agent.
+        level: of the intervals, for the header.
+    """
+    table = _table("Events per 1,000 customers; the lift is treatment less control")
+    _columns(table, ("outcome",), (*map(str, Group), "lift", *_bounds(level)))
+    table.add_column("note")
+    for row in metrics:
+        rates = [_rate(row.rates.get(str(group))) for group in Group]
+        amounts = _amounts(row.value, row.low, row.high, sign="+")
+        note = "worse" if row.worse else "" if row.enough else _FEW
+        table.add_row(f"{row.outcome}\n  {row.metric}", *rates, *amounts, note)
+    for column in table.columns[:-1]:
+        column.no_wrap = True  # so that in a narrow window the note gives way, and no figure
+    return table
+
+
+def metrics_warnings(metrics: Sequence[MetricResult]) -> list[str]:
+    """Say in words which guardrail metrics got worse."""
+    return [
+        f"{row.outcome} is a guardrail metric and got worse: {row.value:+,.1f} per 1,000 customers,"
+        f" from {row.low:+,.1f} to {row.high:+,.1f}"
+        for row in metrics
+        if row.worse
+    ]
+
+
 def to_text(*parts: RenderableType, width: int = 120) -> str:
     """Render as plain text without colours, for files and tests."""
     console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
@@ -133,6 +165,10 @@ def _amounts(*values: float, sign: str = "") -> tuple[str, ...]:
     """Write the amounts of one row alike; hundredths only where they can matter."""
     digits = 0 if max(map(abs, values)) >= 1_000.0 else 2
     return tuple(f"{value:{sign},.{digits}f}" for value in values)
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:,.1f}"
 
 
 def _bounds(level: float) -> tuple[str, str]:

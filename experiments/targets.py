@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.actions import NONE_ID
-from agents.context import Contact, Context
+from agents.context import Context
+from agents.decisions import read_context
 from agents.errors import LogError
 from agents.mask import Mask
 from agents.revision import Revision
@@ -98,9 +99,5 @@ def _answer(
 
 
 def _context(log: LoggedDecisions, row: int) -> Context:
-    entry = log.contexts[row]
-    contacts = tuple(
-        Contact(**{**contact, "at": parse_instant(contact["at"])}) for contact in entry["contacts"]
-    )
     at = parse_instant(f"{log.at[row]}+00:00")
-    return Context(str(log.customer[row]), at, entry["features"], contacts)
+    return read_context(log.contexts[row], customer=str(log.customer[row]), at=at)

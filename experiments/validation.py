@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ from agents.errors import LogError, did_you_mean
 from agents.groups import Group
 from agents.log import SCHEMA
 
+_CONTEXT = {"features", "contacts", "events", "usage", "placement"}
 _SLACK = 1e-9  # a sum of some hundred float64 is exact to about 1e-14; imported logs are rounder
 
 
@@ -99,6 +101,7 @@ class Dense:
     allowed: NDArray[np.bool_]
     reward: NDArray[np.float64]
     outcome_value: NDArray[np.float64]
+    outcomes: NDArray[np.object_]
 
 
 def dense(table: pa.Table, origin: Origin) -> Dense:
@@ -127,12 +130,13 @@ def dense(table: pa.Table, origin: Origin) -> Dense:
     reward = _floats(table["reward"])  # (N,)
     origin.require(np.isfinite(reward), "reward", "a finite amount", reward)
     return Dense(
-        actions, action, propensity, distribution, allowed, reward, _outcomes(table, origin)
-    )
+        actions, action, propensity, distribution, allowed, reward, _outcomes(table, origin),
+        _names(table),
+    )  # fmt: skip
 
 
 def parse_contexts(table: pa.Table, origin: Origin) -> NDArray[np.object_]:
-    """Read the contexts' JSON; (N,) mappings with `features` and `contacts`.
+    """Read the contexts' JSON; (N,) mappings as `agents.decisions.context_record` writes them.
 
     Raises:
         LogError: a context is not such JSON.
@@ -143,8 +147,9 @@ def parse_contexts(table: pa.Table, origin: Origin) -> NDArray[np.object_]:
             context = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             origin.refuse(row, "context", f"JSON ({error})", text[:60])
-        if not isinstance(context, dict) or context.keys() != {"features", "contacts"}:
-            origin.refuse(row, "context", "a JSON object of features and contacts", text[:60])
+        if not isinstance(context, dict) or context.keys() != _CONTEXT:
+            expected = f"a JSON object of {', '.join(sorted(_CONTEXT))}"
+            origin.refuse(row, "context", expected, text[:60])
         parsed[row] = context
     return parsed
 
@@ -246,6 +251,17 @@ def _outcomes(table: pa.Table, origin: Origin) -> NDArray[np.float64]:
     sums = np.bincount(owner, values, minlength=table.num_rows)  # (N,)
     origin.require(np.isfinite(sums), "outcomes", "finite values", sums)
     return np.asarray(sums, dtype=np.float64)
+
+
+def _names(table: pa.Table) -> NDArray[np.object_]:
+    """Return the names of each row's outcomes; (N,) tuples of text."""
+    array = table["outcomes"].combine_chunks()
+    ends = np.cumsum(np.asarray(array.value_lengths(), dtype=np.int64)).tolist()  # (N,)
+    joined = array.flatten().field("outcome").to_pylist()
+    names = np.empty(table.num_rows, dtype=np.object_)  # (N,)
+    for row, (start, end) in enumerate(pairwise([0, *ends])):
+        names[row] = tuple(joined[start:end])
+    return names
 
 
 def _texts(table: pa.Table, column: str) -> NDArray[np.str_]:

@@ -149,9 +149,13 @@ def check_round_trip(create: Factory, revision: Revision) -> None:
 
 
 def later_revision(revision: Revision) -> Revision:
-    """Return the revision with its first offer gone and a new one added."""
-    offers = dict(revision.agent.offers)
-    first = offers.pop(next(iter(offers)))
+    """Return the revision with its first offer gone, from bundles too, and a new one added."""
+    gone, first = next(iter(revision.agent.offers.items()))
+    offers = {
+        name: offer.model_copy(update={"includes": tuple(n for n in offer.includes if n != gone)})
+        for name, offer in revision.agent.offers.items()
+        if name != gone
+    }
     agent = revision.agent.model_copy(update={"offers": offers | {"newcomer": first}})
     return Revision(revision.workspace, agent)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.context import Context
 from agents.decisions import Decision, Reason
-from agents.groups import Group, assign
+from agents.groups import Group
 from agents.mask import Mask
 from agents.revision import Revision
 from agents.units import unit_interval
@@ -79,7 +79,7 @@ def decide(
         snapshot: id of the policy's snapshot, for the log.
     """
     mask = revision.mask(context)
-    group = assign(revision.agent.holdout, context.customer)
+    group = revision.group(context)
     if group is Group.CONTROL:
         mask = hold_out(mask)
     return choose(

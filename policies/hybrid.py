@@ -62,7 +62,7 @@ class HybridThompson:
         self._alpha, self._grid = settings["alpha"], int(settings["grid"])
         self._encoder = encoder
         self._outcomes = tuple(revision.agent.outcomes)
-        self._values = np.array([o.value for o in revision.agent.outcomes.values()])  # (O,)
+        self._values = np.array([o.worth for o in revision.agent.outcomes.values()])  # (O,)
         self._costs = np.array([action.cost for action in revision.actions])  # (A,)
         named = [levels_of(action) for action in revision.actions]
         self._names = tuple(dict.fromkeys(name for names in named for name in names))

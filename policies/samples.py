@@ -13,7 +13,7 @@ from agents.spec import CustomerField
 from policies.base import Lesson
 
 _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
-_MISSING, _BARRED, _HAPPENS = 0.1, 0.4, 0.1  # probabilities
+_MISSING, _BARRED, _HAPPENS, _HELD = 0.1, 0.4, 0.1, 0.5  # probabilities
 
 
 def _value(field: CustomerField, rng: np.random.Generator) -> object:
@@ -22,7 +22,11 @@ def _value(field: CustomerField, rng: np.random.Generator) -> object:
             return bool(rng.integers(2))
         case "category":
             return field.values[int(rng.integers(len(field.values)))]
-        case "zone":
+        case "set":
+            return [value for value in field.values if rng.random() < _HELD]
+        case "instant":
+            return (_START + timedelta(days=float(rng.uniform(-400.0, 40.0)))).isoformat()
+        case "zone" | "text":
             return "Europe/Berlin"
         case _:
             low = -100.0 if field.min is None else field.min

@@ -52,7 +52,7 @@ class _Vowpal:
         self._columns = [escape(name) for name in encoder.names]
         self._lines = [action_line(action) for action in revision.actions]
         self._costs = [action.cost for action in revision.actions]
-        self._values = {name: o.value for name, o in revision.agent.outcomes.items()}
+        self._values = {name: o.worth for name, o in revision.agent.outcomes.items()}
         self._learner = Engine(self._args, model)
         # Predicting changes counters inside a workspace. So answers come from a copy of the
         # learner, made when it is first needed after a lesson, and the learner's bytes depend on
@@ -67,7 +67,7 @@ class _Vowpal:
             UnknownNameError: a setting that it does not have.
             ValueError: a setting outside its range.
         """
-        values = [abs(outcome.value) for outcome in revision.agent.outcomes.values()]
+        values = [abs(outcome.worth) for outcome in revision.agent.outcomes.values()]
         costs = [action.cost for action in revision.actions]
         return cls(revision, Encoder(revision), max(*values, *costs) or 1.0, None)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
-from agents.load import parse_agent
+from agents.load import LoadedWorkspace, parse_agent
+from agents.loading.faults import raise_first
+from agents.loading.references import between_faults
+from agents.loading.rule_references import agent_name_faults
 from agents.revision import Revision
 from agents.spec import Workspace
-from agents.yamlsource import read_yaml
+from agents.yamlsource import Source, read_yaml
 from policies.base import Policy
 from policies.registry import check_policy, create_policy, load_policy
 from policies.snapshot import Manifest
@@ -30,14 +33,19 @@ class ActiveAgents:
     """Every agent's revision and policy in memory, all of it rebuilt from ledger and snapshots.
 
     Args:
-        workspace: what agents are checked against when they are submitted.
+        loaded: the workspace that agents are checked against when they are submitted.
         by_name: what decides now; each replaced whole, never changed in place.
     """
 
-    workspace: Workspace
+    loaded: LoadedWorkspace
     snapshots: SnapshotFolder
     by_name: dict[str, Active] = field(default_factory=dict)
     _revisions: dict[str, Revision] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Workspace:
+        """What binds every agent."""
+        return self.loaded.workspace
 
     def submit(self, ledger: Ledger, name: str, yaml: str) -> tuple[Revision, bool]:
         """Check an agent's YAML and make it the active revision.
@@ -46,8 +54,8 @@ class ActiveAgents:
             The revision, and whether it differs from the one that was active.
 
         Raises:
-            DocumentError: the YAML cannot be accepted, or its learner or the learner's settings
-                do not exist or are out of range; nothing has changed.
+            DocumentError: the YAML cannot be accepted beside the other agents, or its learner or
+                the learner's settings do not exist or are out of range; nothing has changed.
             ContextError: it describes an agent of another name.
         """
         source = read_yaml(yaml, f"agents/{name}.yaml")
@@ -56,12 +64,29 @@ class ActiveAgents:
             raise ContextError(
                 f"expected agent {name!r} as the address says, got {revision.agent.agent!r}"
             )
-        policy = check_policy(revision, source)
+        self._check_beside_others(ledger, revision, source)
+        return revision, self.activate(ledger, revision, check_policy(revision, source), yaml)
+
+    def _check_beside_others(self, ledger: Ledger, revision: Revision, source: Source) -> None:
+        """Refuse an agent that names agents that are not there, or lacks what the workspace names.
+
+        Raises:
+            DocumentError: with the place in the agent's YAML, or in workspace.yaml.
+        """
+        name = revision.agent.agent
+        agents = {each: self.current(ledger, each).revision.agent for each in ledger.active()}
+        agents[name] = revision.agent
+        raise_first(source, agent_name_faults(revision.agent.guardrails, agents))
+        raise_first(self.loaded.source, between_faults(self.workspace, agents.values()))
+
+    def activate(self, ledger: Ledger, revision: Revision, untaught: Policy, yaml: str) -> bool:
+        """Make a checked revision the active one of its agent; say whether it was another."""
+        name = revision.agent.agent
         if ledger.active_revision(name) == revision.id:
-            return revision, False
+            return False
         ledger.activate(name, revision.id, yaml=yaml, source=revision.source)
-        self._install(revision, policy)
-        return revision, True
+        self._install(revision, untaught)
+        return True
 
     def restore(self, ledger: Ledger) -> None:
         """Take up every active revision of the ledger, with its newest usable snapshot."""

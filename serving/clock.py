@@ -18,6 +18,13 @@ class Clock(Protocol):
     def now(self, claimed: datetime | None) -> datetime:
         """Return the instant (UTC); `claimed` is what the request says, if anything."""
 
+    def reached(self, last: datetime | None) -> datetime | None:
+        """Return the instant by which the age of what is stored counts, None if there is none.
+
+        Args:
+            last: the ledger's newest instant.
+        """
+
 
 def _machine_time() -> datetime:
     return datetime.now(UTC)
@@ -60,6 +67,15 @@ class MachineClock:
         self._last = max(self._last, time)
         return self._last
 
+    def reached(self, last: datetime | None) -> datetime | None:
+        """Return the machine's time, and never less than the ledger has seen.
+
+        Raises:
+            StateError: the machine's clock is far behind.
+        """
+        now = self.now(None)
+        return now if last is None else max(now, last)
+
 
 class DrivenClock:
     """A simulation's clock: each request says what time it is."""
@@ -76,6 +92,10 @@ class DrivenClock:
                 " this server was started with --clock driven"
             )
         return claimed
+
+    def reached(self, last: datetime | None) -> datetime | None:
+        """Return the ledger's newest instant: only what is recorded makes time go on."""
+        return last
 
 
 def make_clock(kind: ClockKind, last: datetime | None) -> Clock:

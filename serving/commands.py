@@ -6,19 +6,15 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
-import httpx
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
-from agents.load import load_workspace
+from agents.errors import ContextError
 from agents.units import parse_instant
-from policies.decide import decide as decide_here
 from policies.explain import explain
-from policies.registry import create_policy
+from serving.ask import Question, ask_here, ask_there, bids_table
 from serving.export import export_log
 from serving.settings import ClockKind, Settings
 
@@ -56,7 +52,13 @@ def decide(
     features: Annotated[
         str, typer.Option(help="The customer's features: JSON, or the name of a JSON file.")
     ],
-    agent: Annotated[str, typer.Option(help="Which agent decides.")] = "retention",
+    agent: Annotated[
+        str | None, typer.Option(help="Which agent decides; 'retention' if left out.")
+    ] = None,
+    agents: Annotated[
+        str | None,
+        typer.Option(help="Instead: several, as 'sales,care', of which arbitration chooses one."),
+    ] = None,
     workspace: Annotated[
         Path, typer.Option(help="Decide here, untaught, by this workspace.")
     ] = Path("workspace"),
@@ -64,14 +66,19 @@ def decide(
     at: Annotated[
         str | None, typer.Option(help="The moment, as 2026-03-01T12:00:00Z; now if left out.")
     ] = None,
+    placement: Annotated[
+        str, typer.Option(help="The slot to be filled, of a channel that has placements.")
+    ] = "",
 ) -> None:
     """Make one decision and show why: each action's probability, or what barred it."""
-    values = _read_features(features)
-    if url is None:
-        record = _decide_here(workspace, agent, customer, values, at)
-    else:
-        record = _decide_there(url, agent, customer, values, at)
-    Console(highlight=False).print(explain(record))
+    moment = None if at is None else _instant(at)
+    asked = _asked(agent, agents)
+    question = Question(asked, customer, _read_features(features), moment, placement)
+    record = ask_here(workspace, question) if url is None else ask_there(url, question)
+    console = Console(highlight=False)
+    if record["arbitration"] is not None:
+        console.print(bids_table(record["arbitration"]))
+    console.print(explain(record))
 
 
 @app.command()
@@ -99,6 +106,15 @@ def export(
     typer.echo(f"wrote {count} decisions to {folder / 'decisions.parquet'}")
 
 
+def _asked(agent: str | None, agents: str | None) -> tuple[str, ...]:
+    if agents is None:
+        return (agent or "retention",)
+    names = tuple(name.strip() for name in agents.split(","))
+    if agent is not None or len(set(names)) < len(names):
+        raise ContextError("expected --agent NAME, or --agents with each name once: 'sales,care'")
+    return names
+
+
 def _instant(text: str) -> datetime:
     try:
         return parse_instant(text)
@@ -118,44 +134,3 @@ def _read_features(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ContextError(f"expected features as a JSON object, got {content[:40]!r}")
     return values
-
-
-def _decide_here(
-    workspace: Path, agent: str, customer: str, features: dict[str, Any], at: str | None
-) -> dict[str, Any]:
-    revisions = load_workspace(workspace).revisions
-    if agent not in revisions:
-        raise UnknownNameError(f"there is no agent {agent!r}; {did_you_mean(agent, revisions)}")
-    revision = revisions[agent]
-    moment = datetime.now(UTC) if at is None else _instant(at)
-    context = revision.context(customer, moment, features)
-    policy = create_policy(revision)
-    decision = decide_here(revision, policy, context, decision_id=uuid4().hex, secret=uuid4().bytes)
-    return decision.to_record() | {"action_id": decision.action_id}
-
-
-def _decide_there(
-    url: str, agent: str, customer: str, features: dict[str, Any], at: str | None
-) -> dict[str, Any]:
-    body = {"agent": agent, "customer": customer, "features": features}
-    if at is not None:
-        body["at"] = _instant(at).isoformat()
-    try:
-        with httpx.Client(base_url=url, timeout=10.0) as client:
-            made = _answer(client.post("/v1/decisions", json=body))
-            return _answer(client.get(f"/v1/decisions/{made['decision_id']}"))
-    except httpx.HTTPError as error:
-        raise StateError(f"no answer from {url}: {error}; is `nextbest serve` running?") from None
-
-
-def _answer(response: httpx.Response) -> dict[str, Any]:
-    try:
-        answer: dict[str, Any] = response.json()
-        if response.is_error:
-            raise ContextError(f"the server refused: {answer['detail']}")
-    except (LookupError, TypeError, ValueError):
-        raise StateError(
-            f"expected an answer of nextbest from {response.url}, got status"
-            f" {response.status_code}; is --url right, and the server ready?"
-        ) from None
-    return answer

@@ -1,4 +1,4 @@
-"""What the server does inside one transaction: make a decision, record an outcome.
+"""What the server does inside one transaction: make a decision.
 
 Every function here runs as a job of the writer, reads the ledger's state and writes to it in the
 same transaction, so no mask is ever computed from a state that is not the committed one.
@@ -6,19 +6,24 @@ same transaction, so no mask is ever computed from a state that is not the commi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from agents.decisions import Decision, OutcomeEvent
-from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
+import numpy as np
+
+from agents.content import Rendered
+from agents.decisions import Decision
+from agents.errors import ContextError, StateError
 from agents.revision import Revision
-from agents.rewards import counted
+from policies.arbitrate import Arbiter, Arbitrated, Bid
 from policies.decide import decide
-from serving.active import ActiveAgents
+from serving.active import Active, ActiveAgents
 from serving.clock import Clock
-from serving.ledger import Ledger
+from serving.ledger import Ledger, StoredDecision
+from serving.recall import keep, recall
 from serving.settings import Keys
 
 
@@ -27,53 +32,45 @@ class DecisionRequest:
     """One question: what is best for this customer now?
 
     Args:
+        agents: who may answer; of several, one is chosen by arbitration.
         fingerprint: digest of the whole request, to tell a retry from another question.
         key: the caller's idempotency key, None if it gave none.
         at: the time that a driver claims, None in production.
+        placement: the slot of an on-site channel that is to be filled, empty if none.
     """
 
-    agent: str
+    agents: tuple[str, ...]
     customer: str
-    features: dict[str, Any]
+    features: Mapping[str, object]
     fingerprint: bytes
     key: str | None = None
     at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeRequest:
-    """One event that followed a decision."""
-
-    outcome_id: str
-    decision_id: str
-    outcome: str
-    fingerprint: bytes
-    at: datetime | None = None
+    placement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A committed decision, the revision that speaks of it, and whether it was made before."""
+    """A committed decision and what its caller is told of it.
+
+    Args:
+        content: the words for the customer, None for `none`.
+        replayed: whether it was made before.
+        arbitration: as in the ledger, None if one agent was asked.
+    """
 
     decision: Decision
     revision: Revision
+    content: Rendered | None
     replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A committed outcome: whether it counts, and whether it was recorded before."""
-
-    event: OutcomeEvent
-    counted: bool
-    replayed: bool
+    arbitration: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Makes decisions and records outcomes, with the ledger's transaction as its only state."""
+    """Makes decisions, with the ledger's transaction as its only state."""
 
     agents: ActiveAgents
+    arbiter: Arbiter
     keys: Keys
     clock: Clock
 
@@ -87,69 +84,98 @@ class Decider:
         if request.key is not None:
             stored = ledger.find_by_key(request.key)
             if stored is not None:
-                _require_same(stored.request, request.fingerprint, f"key {request.key!r}")
-                return Decided(stored.decision, self._revision(ledger, stored.decision), True)
-        active = self.agents.current(ledger, request.agent)
-        revision = active.revision
-        at = self.clock.now(request.at)
-        contacts = ledger.contacts(request.customer, at - revision.lookback)
-        context = revision.context(request.customer, at, request.features, contacts)
+                require_same(stored.request, request.fingerprint, f"key {request.key!r}")
+                return self._again(ledger, stored)
+        at, decision_id = self.clock.now(request.at), uuid4().hex
+        asked = [self.agents.current(ledger, name) for name in request.agents]
+        made = [self._decide(ledger, active, request, at, decision_id) for active in asked]
+        revisions = [active.revision for active in asked]
+        settled = settle(self.arbiter, made, revisions, self.keys.draw)
+        chosen = 0 if settled is None else request.agents.index(settled.chosen)
+        decision, revision = made[chosen], revisions[chosen]
+        arbitration = None if settled is None else asdict(settled)
+        answer = Decided(decision, revision, _content(decision, revision), False, arbitration)
+        keep(
+            ledger, decision, revision,
+            key=request.key, request=request.fingerprint, arbitration=arbitration,
+        )  # fmt: skip
+        return answer
+
+    def _decide(
+        self,
+        ledger: Ledger,
+        active: Active,
+        request: DecisionRequest,
+        at: datetime,
+        decision_id: str,
+    ) -> Decision:
+        context = recall(
+            ledger, active.revision, request.customer, at, request.features,
+            placement=request.placement,
+        )  # fmt: skip
         decision = decide(
-            revision, active.policy, context,
-            decision_id=uuid4().hex, secret=self.keys.draw, snapshot=active.snapshot,
+            active.revision, active.policy, context,
+            decision_id=decision_id, secret=self.keys.draw, snapshot=active.snapshot,
         )  # fmt: skip
         _require_lawful(decision)
-        contact = decision.contact(revision.actions[decision.action])
-        ledger.add_decision(decision, contact, key=request.key, request=request.fingerprint)
-        return Decided(decision, revision, False)
+        return decision
 
-    def record(self, ledger: Ledger, request: OutcomeRequest) -> Recorded:
-        """Record one outcome, once.
-
-        Raises:
-            UnknownNameError: the decision or the outcome is unknown.
-            ContextError: the id was used for another outcome, or it precedes its decision.
-        """
-        known = ledger.find_outcome(request.outcome_id)
-        if known is not None:
-            _require_same(known.request, request.fingerprint, f"outcome_id {request.outcome_id!r}")
-            return Recorded(known.event, known.counted, True)
-        stored = ledger.find_decision(request.decision_id)
-        if stored is None:
-            raise UnknownNameError(
-                f"there is no decision {request.decision_id!r};"
-                " send the decision_id that POST /v1/decisions answered"
-            )
+    def _again(self, ledger: Ledger, stored: StoredDecision) -> Decided:
         decision = stored.decision
-        agent = self._revision(ledger, decision).agent
-        if request.outcome not in agent.outcomes:
-            raise UnknownNameError(
-                f"agent {agent.agent!r} has no outcome {request.outcome!r};"
-                f" {did_you_mean(request.outcome, agent.outcomes)}"
-            )
-        at = self.clock.now(request.at)
-        if at < decision.at:
-            raise ContextError(
-                f"expected an outcome after its decision at {decision.at.isoformat()},"
-                f" got {at.isoformat()}"
-            )
-        event = OutcomeEvent(request.outcome_id, request.decision_id, request.outcome, at)
-        before = ledger.find_events(request.decision_id)
-        # Not "is it among those that count": of two that count once, sent out of order, the later
-        # sent would then be counted beside the first.
-        counts = len(counted(agent, decision.at, [*before, event])) > len(
-            counted(agent, decision.at, before)
-        )
-        ledger.add_outcome(event, counted=counts, request=request.fingerprint)
-        return Recorded(event, counts, False)
-
-    def _revision(self, ledger: Ledger, decision: Decision) -> Revision:
-        return self.agents.revision(ledger, decision.revision)
+        revision = self.agents.revision(ledger, decision.revision)
+        content = _content(decision, revision)
+        return Decided(decision, revision, content, True, stored.arbitration)
 
 
-def _require_same(stored: bytes, asked: bytes, what: str) -> None:
+def settle(
+    arbiter: Arbiter, made: Sequence[Decision], revisions: Sequence[Revision], secret: bytes
+) -> Arbitrated | None:
+    """Settle which of several agents' decisions about a customer stands.
+
+    Args:
+        arbiter: of their workspace.
+        made: one decision of each agent, all with one id; those that can do more than nothing bid.
+        revisions: by which each was made.
+        secret: the server's key.
+
+    Returns:
+        Who was drawn; None if one agent alone was asked, or none could act: the first one stands.
+    """
+    bids = [
+        Bid(each.agent, bid_value(each, revision))
+        for each, revision in zip(made, revisions, strict=True)
+        if each.mask.allowed[1:].any()
+    ]
+    if len(made) == 1 or not bids:
+        return None
+    first = made[0]
+    return arbiter.arbitrate(bids, first.context, decision_id=first.decision_id, secret=secret)
+
+
+def bid_value(decision: Decision, revision: Revision) -> float:
+    """Return what an agent's own decision is worth before it is drawn, in currency.
+
+    It is the sum of p x (expected reward + the offer's value). A policy without values expects 0.
+    Not the drawn action's value, so that a draw does not decide who draws.
+    """
+    offers = np.array([action.value for action in revision.actions])  # (A,)
+    expected = np.nan_to_num(decision.expected, nan=0.0)  # (A,)
+    return float(decision.distribution @ (expected + offers))
+
+
+def require_same(stored: bytes, asked: bytes, what: str) -> None:
+    """Refuse another request under an id that was used before.
+
+    Raises:
+        ContextError: the fingerprints differ.
+    """
     if stored != asked:
         raise ContextError(f"{what} was used before for a different request; choose a new one")
+
+
+def _content(decision: Decision, revision: Revision) -> Rendered | None:
+    action = revision.actions[decision.action]
+    return None if action.is_none else revision.content(action, decision.context)
 
 
 def _require_lawful(decision: Decision) -> None:

@@ -1,20 +1,24 @@
 """From the ledger to Parquet: the log that researchers read, in closed files.
 
-A folder holds `decisions.parquet` in the schema of `agents.log`, and `revisions/ID.json`, the
-source of every revision that decided, so contexts and masks can be rebuilt.
+A folder holds `decisions.parquet` in the schema of `agents.log`; `revisions/ID.json`, the source of
+every revision that decided, so contexts and masks can be rebuilt; and `events/events.parquet`, what
+customers did that followed no decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import LogError, StateError
-from agents.log import SCHEMA, log_row, log_table
+from agents.log import SCHEMA, hash_customer, log_row, log_table
 from agents.revision import Revision
 from serving.files import whole_file, write_whole
 from serving.ledger import Entry, LedgerReader, SqliteReader
@@ -22,6 +26,16 @@ from serving.settings import Settings, load_keys
 
 _ROWS = 5_000
 _SHARED = 0o666  # the log is made to be read by others
+
+EVENTS = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),  # order of commit
+        pa.field("at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("customer", pa.string(), nullable=False),  # keyed hash
+        pa.field("event", pa.string(), nullable=False),
+        pa.field("properties", pa.string(), nullable=False),  # JSON: numbers by name
+    ]
+)
 
 Progress = Callable[[int], None]
 
@@ -62,21 +76,54 @@ class _Export:
         self._revisions: dict[str, Revision] = {}
 
     def write(self, progress: Progress | None) -> int:
-        (self._folder / "revisions").mkdir(parents=True, exist_ok=True)
-        target = self._folder / "decisions.parquet"
-        with whole_file(target, _SHARED) as temporary, self._ledger.still():
-            return self._write_rows(temporary, progress)
+        for name in ("revisions", "events"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files, self._ledger.still():
+            decisions, events = (
+                files.enter_context(
+                    pq.ParquetWriter(
+                        files.enter_context(whole_file(self._folder / name, _SHARED)),
+                        schema,
+                        compression="zstd",
+                    )
+                )
+                for name, schema in (
+                    ("decisions.parquet", SCHEMA),
+                    ("events/events.parquet", EVENTS),
+                )
+            )
+            return self._write_rows(decisions, events, progress)
 
-    def _write_rows(self, file: Path, progress: Progress | None) -> int:
+    def _write_rows(
+        self, decisions: pq.ParquetWriter, events: pq.ParquetWriter, progress: Progress | None
+    ) -> int:
         count = 0
-        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-            for entries in self._batches():
-                rows = [self._row(entry) for entry in entries if entry.kind == "decision"]
-                writer.write_table(log_table(rows))
-                count += len(rows)
-                if progress is not None:
-                    progress(count)
+        for entries in self._batches():
+            rows = [self._row(entry) for entry in entries if entry.kind == "decision"]
+            decisions.write_table(log_table(rows))
+            events.write_table(pa.Table.from_pylist(self._loose(entries), schema=EVENTS))
+            count += len(rows)
+            if progress is not None:
+                progress(count)
         return count
+
+    def _loose(self, entries: Sequence[Entry]) -> list[dict[str, object]]:
+        """Make the rows of the events that followed no decision."""
+        rows = []
+        for entry in entries:
+            if entry.kind != "outcome" or entry.body["event"]["decision_id"]:
+                continue
+            event = OutcomeEvent.from_record(entry.body["event"])
+            rows.append(
+                {
+                    "position": entry.position,
+                    "at": event.at,
+                    "customer": hash_customer(self._key, event.customer),
+                    "event": event.outcome,
+                    "properties": orjson.dumps(event.properties).decode(),
+                }
+            )
+        return rows
 
     def _batches(self) -> Iterator[list[Entry]]:
         after = 0
@@ -91,7 +138,10 @@ class _Export:
             raise LogError(f"entry {entry.position} of the ledger is no decision") from error
         events: list[OutcomeEvent] = self._ledger.find_events(decision.decision_id)
         revision = self._revision(decision.revision)
-        return log_row(entry.position, decision, revision, events, now=self._now, key=self._key)
+        return log_row(
+            entry.position, decision, revision, events,
+            now=self._now, key=self._key, arbitration=entry.body.get("arbitration"),
+        )  # fmt: skip
 
     def _revision(self, revision_id: str) -> Revision:
         if revision_id not in self._revisions:

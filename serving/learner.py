@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,8 @@ class Learner:
     position: int = 0
     pupils: dict[str, Pupil] = field(default_factory=dict)
     _published_at: dict[str, float] = field(default_factory=dict)
+    _marked: int = 0
+    _marked_at: float = float("-inf")
 
     def resume(self) -> None:
         """Start behind what the snapshots know already, if every agent has a usable one.
@@ -99,7 +101,7 @@ class Learner:
             case "revision":
                 self._activate(entry.position, entry.body)
             case "decision":
-                self._learn(entry.position, Decision.from_record(entry.body), None)
+                self._learn(entry.position, Decision.from_record(entry.body), [None])
             case "outcome":
                 self._outcome(entry.position, entry.body)
 
@@ -118,7 +120,20 @@ class Learner:
                     ids.append(self._publish(name, pupil))
                 except OSError as error:
                     logger.error("no snapshot of %s could be written: %s", name, error)
+        self._mark(now, force=force)
         return ids
+
+    def _mark(self, now: float, *, force: bool) -> None:
+        """Note how far nothing of the log is needed any more, for the ledger to be pruned."""
+        kept = all(pupil.position <= pupil.published for pupil in self.pupils.values())
+        due = now - self._marked_at >= self.every_s
+        if kept and self.position > self._marked and (due or force):
+            self._marked_at = now
+            try:
+                self.snapshots.mark_learned(self.position)
+                self._marked = self.position
+            except OSError as error:
+                logger.error("how far was learned could not be noted: %s", error)
 
     def _publish(self, name: str, pupil: Pupil) -> str:
         state = pupil.policy.to_bytes()
@@ -165,21 +180,23 @@ class Learner:
         return None if found is None else found[1]
 
     def _outcome(self, position: int, body: Mapping[str, Any]) -> None:
+        """Teach each outcome that newly counted; an event that counts for none teaches nothing."""
         if body["counted"]:
             stored = self.ledger.find_decision(body["event"]["decision_id"])
             if stored is None:
                 raise LogError(f"the outcome at {position} is of no decision")
-            self._learn(position, stored.decision, body["event"]["outcome"])
+            self._learn(position, stored.decision, body["counted"])
 
-    def _learn(self, position: int, decision: Decision, outcome: str | None) -> None:
+    def _learn(self, position: int, decision: Decision, outcomes: Sequence[str | None]) -> None:
         pupil = self.pupils[decision.agent]
         if position <= pupil.position:
             return  # learned before the snapshot from which it was taken up
         pupil.position = position
-        lesson = self._lesson(pupil.revision, decision, outcome)
-        if lesson is not None:
-            pupil.policy.update((lesson,))
-            pupil.lessons += 1
+        for outcome in outcomes:
+            lesson = self._lesson(pupil.revision, decision, outcome)
+            if lesson is not None:
+                pupil.policy.update((lesson,))
+                pupil.lessons += 1
 
     def _lesson(self, revision: Revision, decision: Decision, outcome: str | None) -> Lesson | None:
         """Make the lesson of a decision, in terms of the pupil's revision, if it has one."""

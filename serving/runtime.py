@@ -13,10 +13,14 @@ from typing import cast
 from fastapi import FastAPI
 
 from agents.load import LoadedWorkspace, load_workspace
+from policies.arbitrate import Arbiter
+from policies.registry import check_policy
 from serving.active import Active, ActiveAgents
 from serving.clock import make_clock
 from serving.decider import Decider
 from serving.ledger import Ledger, SqliteLedger
+from serving.recorder import Recorder
+from serving.retention import Retention
 from serving.settings import Settings, load_keys, prepare_data
 from serving.snapshots import SnapshotFolder
 from serving.writer import Writer
@@ -32,6 +36,7 @@ class Runtime:
     writer: Writer
     agents: ActiveAgents
     decider: Decider
+    recorder: Recorder
 
 
 def runtime_of(app: FastAPI) -> Runtime:
@@ -50,42 +55,57 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
     loaded = load_workspace(settings.workspace)
     prepare_data(settings.data)
     keys = load_keys(settings.data)
-    agents = ActiveAgents(loaded.workspace, SnapshotFolder(settings.snapshots, keys.snapshot))
+    agents = ActiveAgents(loaded, SnapshotFolder(settings.snapshots, keys.snapshot))
     ledger = await asyncio.to_thread(SqliteLedger.open, settings.ledger)
     writer = Writer(ledger)
     try:
         clock = make_clock(settings.clock, ledger.last_instant())
         agents.snapshots.set_aside(ledger.last_position())
         await writer.submit(lambda ledger: _take_up(ledger, agents, loaded))
-        runtime = Runtime(settings, writer, agents, Decider(agents, keys, clock))
-        watch = asyncio.create_task(_watch_snapshots(runtime))
+        decider = Decider(agents, Arbiter(loaded.workspace), keys, clock)
+        runtime = Runtime(settings, writer, agents, decider, Recorder(agents, clock))
+        pruning = Retention(agents, clock).keep_up(writer, settings.prune_every_s)
+        tasks = [asyncio.create_task(work) for work in (_watch_snapshots(runtime), pruning)]
         try:
             yield runtime
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         await writer.close()
 
 
 def _take_up(ledger: Ledger, agents: ActiveAgents, loaded: LoadedWorkspace) -> None:
-    """Take up what is active, and activate each agent whose file has changed since last time.
+    """Take up what is active, and activate each agent whose files have changed since last time.
 
-    An agent that was changed over HTTP stays as it is until its file changes, but always under
+    An agent that was changed over HTTP stays as it is until its files change, but always under
     the guardrails of the workspace as it is now.
     """
     for name, text in loaded.texts.items():
-        note, digest = f"file:{name}", hashlib.sha256(text.encode()).hexdigest()
+        # the document as read, too: it holds the lists of customers that the text only names
+        content = text + loaded.revisions[name].agent.model_dump_json()
+        note, digest = f"file:{name}", hashlib.sha256(content.encode()).hexdigest()
         if ledger.note(note) != digest:
-            agents.submit(ledger, name, text)
+            _activate_file(ledger, agents, loaded, name)
             ledger.note(note, digest)
     agents.restore(ledger)
     for name, active in list(agents.by_name.items()):
         if active.revision.workspace.model_dump_json() != loaded.workspace.model_dump_json():
             yaml = ledger.find_yaml(active.revision.id)
             assert yaml is not None, "the ledger has each active revision's YAML"
-            agents.submit(ledger, name, yaml)
+            if yaml == loaded.texts.get(name):
+                _activate_file(ledger, agents, loaded, name)
+            else:
+                agents.submit(ledger, name, yaml)
+
+
+def _activate_file(
+    ledger: Ledger, agents: ActiveAgents, loaded: LoadedWorkspace, name: str
+) -> None:
+    revision = loaded.revisions[name]
+    policy = check_policy(revision, loaded.sources[name])
+    agents.activate(ledger, revision, policy, loaded.texts[name])
 
 
 async def _watch_snapshots(runtime: Runtime) -> None:

@@ -31,6 +31,7 @@ class Settings:
         snapshot_every_s: least seconds between two snapshots of one agent.
         poll_s: seconds between two looks of the learner at the ledger, and of a replica at the
             snapshots.
+        prune_every_s: seconds between two removals of what the workspace keeps no longer.
     """
 
     workspace: Path
@@ -40,6 +41,7 @@ class Settings:
     clock: ClockKind = "machine"
     snapshot_every_s: float = 10.0
     poll_s: float = 0.5
+    prune_every_s: float = 86_400.0
 
     @property
     def ledger(self) -> Path:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 logger = logging.getLogger("nextbest")
 
 _SUFFIX = ".snapshot"
+_LEARNED = "learned"  # a file that holds one position
 _NAME = re.compile(r"[0-9]{12}-[0-9a-f]{12}")
 
 
@@ -95,6 +96,25 @@ class SnapshotFolder:
             if _NAME.fullmatch(path.stem) and int(path.stem[:12]) > position:
                 logger.warning("snapshot %s is newer than the ledger; set aside", path.stem)
                 path.rename(path.with_suffix(".aside"))
+        if self.learned() > position:
+            self.mark_learned(position)
+
+    def mark_learned(self, position: int) -> None:
+        """Note that everything up to a position of the ledger is in published snapshots.
+
+        Raises:
+            OSError: the disk does not take it; the older note stands.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / _LEARNED, str(position).encode())
+
+    def learned(self) -> int:
+        """Return the position up to which everything is in published snapshots, 0 if unknown."""
+        try:
+            text = (self.folder / _LEARNED).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return 0
+        return int(text) if text.isdecimal() else 0
 
     def read(self, agent: str, name: str) -> tuple[Manifest, bytes]:
         """Read and check a snapshot.

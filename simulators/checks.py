@@ -14,6 +14,7 @@ import numpy as np
 
 from agents.errors import ContextError
 from agents.revision import Revision
+from simulators.reports import reports_of
 from simulators.world import Happening, World, WorldOptions
 
 _SEED = 20260302
@@ -100,8 +101,8 @@ def check_probabilities(create: Factory, revision: Revision) -> None:
 def check_expected_rewards(create: Factory, revision: Revision) -> None:
     """Expected rewards are the outcome values weighted, less the costs; `none` costs nothing."""
     world = _small(create, revision)
-    agent = revision.agent
-    values = [agent.outcomes[o].value if o in agent.outcomes else 0.0 for o in world.outcomes]
+    known = reports_of(revision.agent)
+    values = [known[word].value if word in known else 0.0 for word in world.outcomes]
     costs = np.array([action.cost for action in revision.actions])  # (A,)
     for customer, i, at in _meetings(world):
         got = world.expected_rewards(customer, at)  # (A,)
@@ -151,32 +152,48 @@ def check_customers_are_apart(create: Factory, revision: Revision) -> None:
 
 
 def check_windows(create: Factory, revision: Revision) -> None:
-    """Outcomes are declared, come in order, and arrive inside their windows."""
+    """Reports name declared words, come in order, and outcomes arrive inside their windows."""
     world = create(revision, customers=10 * _CUSTOMERS, rounds=_ROUNDS, seed=_SEED)
-    spans = {name: outcome.window for name, outcome in revision.agent.outcomes.items()}
+    spans = {word: report.window for word, report in reports_of(revision.agent).items()}
+    declared = spans.keys() | revision.workspace.events
     for (customer, i), events in _live(world).items():
         at = world.opportunity(customer, i)
         times = [event.at for event in events]
         assert times == sorted(times), f"{world.name}: expected outcomes in order, got {times}"
-        for outcome, when in events:
-            assert outcome in spans, f"{world.name}: expected declared outcomes, got {outcome!r}"
-            assert at <= when < at + spans[outcome], (
+        for outcome, when, _ in events:
+            assert outcome in declared, f"{world.name}: expected declared words, got {outcome!r}"
+            assert outcome not in spans or at <= when < at + spans[outcome], (
                 f"{world.name}: expected {outcome} inside {spans[outcome]}, got {when - at}"
             )
+
+
+def check_replies(create: Factory, revision: Revision) -> None:
+    """Events of the workspace that are no outcomes follow contacts only, once each."""
+    world = _small(create, revision)
+    outcomes = reports_of(revision.agent)
+    for (customer, i), events in _live(world).items():
+        at, none = world.opportunity(customer, i), _choice(world, customer, i) == 0
+        words = [event.outcome for event in events if event.outcome not in outcomes]
+        assert not (none and words), f"{world.name}: expected nothing after none, got {words}"
+        assert len(set(words)) == len(words), f"{world.name}: expected each once, got {words}"
+        early = [event for event in events if event.at < at]
+        assert not early, f"{world.name}: expected nothing before {at}, got {early[0].at}"
 
 
 def check_frequencies(create: Factory, revision: Revision) -> None:
     """Sampled outcomes are as frequent as their probabilities say, within 4 standard errors."""
     world = create(revision, customers=20 * _CUSTOMERS, rounds=_ROUNDS, seed=_SEED)
     due, variance, got = (np.zeros(len(world.outcomes)) for _ in range(3))  # (O,) each
+    reports = reports_of(revision.agent)
     for customer, i, at in _meetings(world):
         action = _choice(world, customer, i)
         rates = world.outcome_probabilities(customer, at)[action]  # (O,)
         due, variance = due + rates, variance + rates * (1.0 - rates)
-        for outcome, _ in world.respond(customer, i, action, at):
-            got[world.outcomes.index(outcome)] += 1
+        for event in world.respond(customer, i, action, at):
+            if event.outcome in reports:
+                got[world.outcomes.index(event.outcome)] += 1
     for o, outcome in enumerate(world.outcomes):
-        if outcome in revision.agent.outcomes:
+        if outcome in reports:
             margin = _ERRORS * float(np.sqrt(variance[o]))
             assert abs(got[o] - due[o]) <= margin, (
                 f"{world.name}: expected {due[o]:.0f} times {outcome}, give or take {margin:.0f},"
@@ -193,5 +210,6 @@ ALL_CHECKS: tuple[Check, ...] = (
     check_reset,
     check_customers_are_apart,
     check_windows,
+    check_replies,
     check_frequencies,
 )

@@ -47,6 +47,7 @@ class Server:
         customer: str,
         features: Mapping[str, FeatureValue],
         at: datetime,
+        placement: str = "",
     ) -> dict[str, Any]:
         """Ask for one decision; the same key gives the same decision.
 
@@ -58,6 +59,7 @@ class Server:
             "customer": customer,
             "features": dict(features),
             "at": at.isoformat(),
+            **({"placement": placement} if placement else {}),
         }
         return await self._post("/v1/decisions", body, {"Idempotency-Key": key})
 
@@ -67,7 +69,12 @@ class Server:
         Raises:
             StateError: the server does not answer, or refuses.
         """
-        return await self._post("/v1/outcomes", event.to_record(), {})
+        record = event.to_record()
+        if not event.properties:
+            del record["properties"]
+        named = "customer" if event.decision_id else "decision_id"
+        del record[named]  # a report names one of the two
+        return await self._post("/v1/outcomes", record, {})
 
     async def _post(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str]

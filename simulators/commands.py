@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from simulators.results import LOG_FILE, Rollout
 from simulators.rollout import rollout
 from simulators.truth import KnownValue, realised_value, value_of_none, value_of_uniform
 from simulators.world import World
-from simulators.worlds import create_world
+from simulators.worlds import create_world, default_world
 
 app = typer.Typer()
 
@@ -35,8 +36,13 @@ def simulate(
     workspace: Annotated[
         Path, typer.Option(help="Folder with workspace.yaml and agents/*.yaml.")
     ] = Path("workspace"),
-    agent: Annotated[str, typer.Option(help="Which agent decides.")] = "retention",
-    world: Annotated[str, typer.Option(help="Which market its customers come from.")] = "retention",
+    agent: Annotated[
+        str | None, typer.Option(help="Which agent decides; needed where there are several.")
+    ] = None,
+    world: Annotated[
+        str | None,
+        typer.Option(help="Which market its customers come from.", show_default="one that suits"),
+    ] = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 3_000,
     rounds: Annotated[int, typer.Option(min=1, help="Decisions per customer, a week apart.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Fixes the customers and their luck.")] = 1,
@@ -50,7 +56,9 @@ def simulate(
     """Let a policy learn in a market with known truth, and show what each group earned."""
     revision = _revision(workspace, agent, policy)
     learner = create_policy(revision)
-    market = create_world(world, revision, customers=customers, rounds=rounds, seed=seed)
+    market = create_world(
+        world or default_world(revision), revision, customers=customers, rounds=rounds, seed=seed
+    )
     if log is not None:
         _make_folder(log)
     console = Console(highlight=False)
@@ -68,18 +76,25 @@ def simulate(
         typer.echo(f"wrote {len(run.decisions):,} decisions to {log / LOG_FILE}")
 
 
-def _revision(workspace: Path, name: str, learner: str | None) -> Revision:
+def _revision(workspace: Path, name: str | None, learner: str | None) -> Revision:
     """Load an agent; with another learner than its own, it is another revision."""
-    revisions = load_workspace(workspace).revisions
-    if name not in revisions:
-        raise UnknownNameError(f"there is no agent {name!r}; {did_you_mean(name, revisions)}")
-    revision = revisions[name]
+    revision = _named(load_workspace(workspace).revisions, name)
     if learner is None or learner == revision.agent.policy.learner:
         return revision
     policy_class(learner)  # an unknown name is an error here
     policy = revision.agent.policy.model_copy(update={"learner": learner, "settings": {}})
     agent = revision.agent.model_copy(update={"policy": policy})
     return Revision(revision.workspace, agent)
+
+
+def _named(revisions: Mapping[str, Revision], name: str | None) -> Revision:
+    """Return the agent of a name, or the only one there is."""
+    if name is None and len(revisions) > 1:
+        raise UnknownNameError(f"expected --agent, one of: {', '.join(sorted(revisions))}")
+    name = next(iter(revisions)) if name is None else name
+    if name not in revisions:
+        raise UnknownNameError(f"there is no agent {name!r}; {did_you_mean(name, revisions)}")
+    return revisions[name]
 
 
 def _make_folder(log: Path) -> None:
@@ -104,7 +119,8 @@ def _progress() -> Progress:
 def _table(world: World, run: Rollout, policy: str, none: KnownValue, uniform: KnownValue) -> Table:
     """Lay what each group earned beside the truth, per 1,000 customers."""
     unit = world.revision.workspace.currency
-    table = Table(title=f"Reward in {unit} per 1,000 customers", title_justify="left")
+    title = f"Reward in {unit} per 1,000 customers, agent {world.revision.agent.agent}"
+    table = Table(title=f"{title}, world {world.name}", title_justify="left")
     table.box, table.pad_edge = box.SIMPLE_HEAD, False
     for name in ("group", "policy"):
         table.add_column(name, no_wrap=True)

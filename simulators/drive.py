@@ -170,15 +170,19 @@ class _Run:
             customer=world.customer_id(customer),
             features=world.features(customer, at),
             at=at,
+            placement=world.placement(customer, round_index),
         )
         latency_ms = 1_000.0 * (time.perf_counter() - asked)
         expected = world.expected_rewards(customer, at)  # (A,)
         action = self._action(answer)
         send_at = answer["action"]["send_at"]
         sent = None if send_at is None else parse_instant(send_at)
-        for outcome, arrives in world.respond(customer, round_index, action, at, sent):
-            event = OutcomeEvent(f"{key}-{outcome}", answer["decision_id"], outcome, arrives)
-            heapq.heappush(self.waiting, (arrives, next(self.order), event))
+        for happening in world.respond(customer, round_index, action, at, sent):
+            event = OutcomeEvent(
+                f"{key}-{happening.outcome}", answer["decision_id"], happening.outcome,
+                happening.at, dict(happening.properties),
+            )  # fmt: skip
+            heapq.heappush(self.waiting, (happening.at, next(self.order), event))
         driven = Driven(customer, round_index, at, action, expected, latency_ms, answer)
         self.decisions.append(driven)
         self.progress(len(self.decisions))

@@ -8,20 +8,22 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
-from agents.context import Contact, Context, FeatureValue
+from agents.context import Context
+from agents.decisions import Decision, OutcomeEvent, Reason
 from agents.errors import StateError
+from agents.groups import Group
 from agents.mask import Mask
+from agents.memory import Memory
 from agents.revision import Revision
-from agents.spec import CustomerField
+from agents.rewards import reward
 from simulators.examples import example_revision
+from simulators.observations import field_space, observe
 from simulators.world import World
 from simulators.worlds import create_world
 
 Observation = dict[str, Any]  # as Gymnasium nests dictionaries of arrays and numbers
 
-_FAR = 1e15  # the widest number that a customer field accepts
 _SPANS = {"contacts_7d": timedelta(days=7), "contacts_30d": timedelta(days=30)}
 
 
@@ -34,8 +36,10 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
 
     **Observation.** A `Dict`:
         customer: one entry for each customer field that learners may see: `Box(1,)` for numbers,
-            `Discrete` for categories (position in the declared values) and booleans. A field
-            whose value is unknown shows its lowest value.
+            `Discrete` for categories (position in the declared values) and booleans,
+            `MultiBinary` for sets (which of the declared values), and for instants `Box(1,)`, days
+            since then, at most ten years either way. A number whose value is unknown shows its
+            lowest one, all else 0.
         known: `MultiBinary`, which of those fields are known, by name in alphabetical order.
         contacts_7d, contacts_30d: messages sent to the customer in the days before.
         hour: `Box(1,)`, hours since midnight, UTC.
@@ -86,12 +90,13 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         self.action_space = spaces.Discrete(len(self._revision.actions))
         self.observation_space = self._space()
         self._world: World
-        self._contacts: list[Contact]
+        self._memory: Memory
+        self._coming: list[OutcomeEvent]  # drawn, but not heard yet
         self._context: Context
         self._mask: Mask
 
     def _space(self) -> spaces.Dict:
-        fields = {name: _field_space(field) for name, field in self._fields.items()}
+        fields = {name: field_space(field) for name, field in self._fields.items()}
         return spaces.Dict(
             {
                 "customer": spaces.Dict(fields),
@@ -121,7 +126,7 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         self._world = create_world(
             self._name, self._revision, customers=1, rounds=self._rounds, seed=world_seed
         )
-        self._round, self._contacts = 0, []
+        self._round, self._memory, self._coming = 0, Memory(), []
         return self._look(), self._info("")
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -134,37 +139,56 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
             raise StateError("expected reset() before step(): no episode is under way")
         barred = self._mask.reasons[int(action)]
         position = int(action) if barred is None else 0
-        chosen, at = self._revision.actions[position], self._context.at
-        send_at = self._revision.send_at(chosen, self._context)
-        if send_at is not None:
-            self._contacts.append(
-                Contact(
-                    at=send_at,
-                    agent=self._revision.agent.agent,
-                    offer=chosen.offer,
-                    kind=chosen.kind,
-                    channel=chosen.channel,
-                    action=chosen.id,
-                )
-            )
-        happenings = self._world.respond(0, self._round, position, at, send_at)
-        outcomes = self._revision.agent.outcomes
-        reward = sum(outcomes[name].value for name, _ in happenings) - chosen.cost
+        decision = self._decision(position)
+        self._memory.keep(decision, self._revision)
+        happenings = self._world.respond(0, self._round, position, decision.at, decision.send_at)
+        events = [happening.event(decision.decision_id) for happening in happenings]
+        chosen, agent = self._revision.actions[position], self._revision.agent
+        earned = reward(agent, chosen, decision.at, events)
+        self._coming = sorted([*self._coming, *events], key=lambda event: event.at)
         self._round += 1
         over = self._round == self._rounds
-        return self._look(), float(reward), over, False, self._info(barred or "")
+        return self._look(), float(earned), over, False, self._info(barred or "")
+
+    def _decision(self, position: int) -> Decision:
+        """Write down what the caller did, as a choice without any chance."""
+        revision = self._revision
+        certain = np.zeros(len(revision.actions))  # (A,)
+        certain[position] = 1.0
+        return Decision(
+            decision_id=self._world.decision_key(0, self._round),
+            at=self._context.at,
+            agent=revision.agent.agent,
+            revision=revision.id,
+            policy="",
+            snapshot="",
+            group=Group.TREATMENT,
+            reason=Reason.POLICY,
+            context=self._context,
+            actions=revision.action_ids,
+            mask=self._mask,
+            distribution=certain,
+            expected=np.full(len(certain), np.nan),
+            action=position,
+            floor=0.0,
+            explored=False,
+            send_at=revision.send_at(revision.actions[position], self._context),
+        )
 
     def _look(self) -> Observation:
         at = self._world.opportunity(0, self._round)
-        self._context = self._world.context(0, at, self._contacts)
+        while self._coming and self._coming[0].at <= at:
+            self._memory.hear(self._coming.pop(0))
+        slot = self._world.placement(0, self._round)
+        self._context = self._world.context(0, at, self._memory, placement=slot)
         self._mask = self._revision.mask(self._context)
         features = self._context.features
         midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
         return {
-            "customer": {n: _encode(f, features.get(n)) for n, f in self._fields.items()},
+            "customer": {n: observe(f, features.get(n), at) for n, f in self._fields.items()},
             "known": np.array([name in features for name in self._fields], dtype=np.int8),
             **{
-                name: np.int64(sum(at - span < c.at <= at for c in self._contacts))
+                name: np.int64(sum(at - span < c.at <= at for c in self._context.contacts))
                 for name, span in _SPANS.items()
             },
             "hour": np.array([(at - midnight) / timedelta(hours=1)]),
@@ -177,24 +201,3 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
             "expected_rewards": self._world.expected_rewards(0, self._context.at),  # (A,)
             "barred": barred,
         }
-
-
-def _field_space(field: CustomerField) -> spaces.Space[Any]:
-    if field.type in ("integer", "number"):
-        low, high = _range(field)
-        return spaces.Box(low, high, (1,), np.float64)
-    return spaces.Discrete(len(field.values) if field.type == "category" else 2)
-
-
-def _range(field: CustomerField) -> tuple[float, float]:
-    low = -_FAR if field.min is None else field.min
-    return low, _FAR if field.max is None else field.max
-
-
-def _encode(field: CustomerField, value: FeatureValue | None) -> NDArray[np.float64] | np.int64:
-    if field.type in ("integer", "number"):
-        number = _range(field)[0] if value is None else float(value)
-        return np.array([number], dtype=np.float64)
-    if value is None:
-        return np.int64(0)
-    return np.int64(field.values.index(str(value)) if field.type == "category" else bool(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium
 
-_ENVIRONMENTS = {"nextbest/Retention-v0": "retention"}
+_ENVIRONMENTS = {"nextbest/Retention-v0": "retention", "nextbest/Generic-v0": "generic"}
 """World of each environment, by id."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.context import Contact, Context
+from agents.context import Context
 from agents.decisions import Decision, OutcomeEvent
 from agents.groups import Group
-from agents.rewards import closes_at, counted
+from agents.memory import Memory
+from agents.rewards import closes_at
 from policies.base import Lesson, Policy
 from policies.decide import choose, decide, hold_out
 from simulators.results import Rollout
-from simulators.world import World
+from simulators.world import Happening, World
 
 Progress = Callable[[int], None]
 
@@ -28,14 +28,14 @@ _SECRET = b"simulation"
 
 
 class _Due(NamedTuple):
-    """One thing that is to happen: a customer is met, or an outcome arrives."""
+    """One thing that is to happen: a customer is met, or something is reported."""
 
     at: datetime
     order: int  # breaks ties, so that nothing else is ever compared
     customer: int
     round_index: int
-    decision: int = -1  # position of the decision that an outcome belongs to
-    outcome: str = ""  # empty for an opportunity
+    decision: int = -1  # position of the decision that a report follows
+    happening: Happening | None = None  # None for an opportunity
 
 
 def rollout(
@@ -122,8 +122,7 @@ class _Run:
     places: list[tuple[int, int]] = field(default_factory=list)
     expected: list[NDArray[np.float64]] = field(default_factory=list)
     events: list[OutcomeEvent] = field(default_factory=list)
-    heard: dict[int, list[OutcomeEvent]] = field(default_factory=lambda: defaultdict(list))
-    contacts: dict[int, list[Contact]] = field(default_factory=lambda: defaultdict(list))
+    memory: Memory = field(default_factory=Memory)
     due: list[_Due] = field(default_factory=list)
     order: count[int] = field(default_factory=count)
 
@@ -139,27 +138,27 @@ class _Run:
         heapq.heapify(self.due)
         while self.due:
             due = heapq.heappop(self.due)
-            if due.outcome:
-                self._hear(due)
-            else:
+            if due.happening is None:
                 self._meet(due)
                 progress(len(self.decisions))
+            else:
+                self._hear(due.decision, due.happening)
         self.teacher.flush()
 
     def _meet(self, due: _Due) -> None:
         world, customer = self.world, due.customer
-        context = world.context(customer, due.at, self.contacts[customer])
+        slot = world.placement(customer, due.round_index)
+        context = world.context(customer, due.at, self.memory, placement=slot)
         decision = self._decide(context, world.decision_key(customer, due.round_index))
         self.expected.append(world.expected_rewards(customer, due.at))
-        contact = decision.contact(world.revision.actions[decision.action])
-        if contact is not None:
-            self.contacts[customer].append(contact)
+        self.memory.keep(decision, world.revision)
         happenings = world.respond(
             customer, due.round_index, decision.action, due.at, decision.send_at
         )
         place = len(self.decisions)
-        for outcome, at in happenings:
-            later = _Due(at, next(self.order), customer, due.round_index, place, outcome)
+        for happening in happenings:
+            order = next(self.order)
+            later = _Due(happening.at, order, customer, due.round_index, place, happening)
             heapq.heappush(self.due, later)
         self.decisions.append(decision)
         self.places.append((customer, due.round_index))
@@ -179,14 +178,12 @@ class _Run:
             decision_id=decision_id, secret=self.secret, snapshot="",
         )  # fmt: skip
 
-    def _hear(self, due: _Due) -> None:
-        decision, heard = self.decisions[due.decision], self.heard[due.decision]
-        name = f"{decision.decision_id}-{due.outcome}"
-        event = OutcomeEvent(name, decision.decision_id, due.outcome, due.at)
-        heard.append(event)
+    def _hear(self, place: int, happening: Happening) -> None:
+        decision = self.decisions[place]
+        event = happening.event(decision.decision_id)
         self.events.append(event)
-        if event in counted(self.world.revision.agent, decision.at, heard):
-            self.teacher.hear(decision, event.outcome)
+        for outcome in self.memory.hear(event):
+            self.teacher.hear(decision, outcome)
 
     def result(self) -> Rollout:
         """Freeze what has happened."""

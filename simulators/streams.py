@@ -15,6 +15,8 @@ class Purpose(IntEnum):
     CUSTOMERS = 0
     TIMETABLE = 1
     RESPONSES = 2
+    PLACEMENTS = 3
+    REPLIES = 4
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.context import Contact, Context, FeatureValue
+from agents.context import Context, FeatureValue
+from agents.decisions import OutcomeEvent
+from agents.memory import Memory
 from agents.revision import Revision
 from agents.units import require_utc
 from simulators.delays import Delay
+from simulators.reports import reports_of
 from simulators.streams import Purpose, stream
 
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday; clocks change on day 27
@@ -26,10 +30,22 @@ _OPENS, _CLOSES = 6.0, 20.5  # hours of the day (UTC) between which customers ar
 
 
 class Happening(NamedTuple):
-    """An outcome that the world produced, and when it arrives (UTC)."""
+    """Something that the world reports.
+
+    Args:
+        outcome: the word it is reported by.
+        at: when it arrives (UTC).
+        properties: amounts that come with it; typical ones unless the world says otherwise.
+    """
 
     outcome: str
     at: datetime
+    properties: Mapping[str, float] = MappingProxyType({})
+
+    def event(self, decision_id: str) -> OutcomeEvent:
+        """Return the report of it, as a server is told; each decision hears a word once."""
+        name = f"{decision_id}-{self.outcome}"
+        return OutcomeEvent(name, decision_id, self.outcome, self.at, dict(self.properties))
 
 
 class WorldOptions(TypedDict, total=False):
@@ -69,7 +85,7 @@ class World(ABC):
         options: see `WorldOptions`.
 
     Attributes:
-        outcomes: names of the outcomes the market can produce; O of them.
+        outcomes: the words of what the market can report; O of them.
         delays: one per outcome.
         once: outcomes that happen to a customer once and never again.
 
@@ -78,8 +94,8 @@ class World(ABC):
     """
 
     name: ClassVar[str]
-    outcomes: ClassVar[tuple[str, ...]]
-    delays: ClassVar[tuple[Delay, ...]]
+    outcomes: tuple[str, ...]
+    delays: tuple[Delay, ...]
     once: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, revision: Revision, **options: Unpack[WorldOptions]) -> None:
@@ -101,11 +117,12 @@ class World(ABC):
         self.revision = revision
         self.customers, self.rounds, self.seed = customers, rounds, seed
         self.every, self.start = every, start
-        declared = revision.agent.outcomes
-        spans = {name: outcome.window for name, outcome in declared.items()}
-        self.windows = tuple(spans.get(name, 2 * WEEK) for name in self.outcomes)
+        self.reports = known = reports_of(revision.agent)
+        self.windows = tuple(
+            known[word].window if word in known else 2 * WEEK for word in self.outcomes
+        )
         self.values = np.array(
-            [declared[name].value if name in declared else 0.0 for name in self.outcomes]
+            [known[word].value if word in known else 0.0 for word in self.outcomes]
         )  # currency, (O,)
         self.costs = np.array([action.cost for action in revision.actions])  # currency, (A,)
         self._days, self._hours = self._timetable()  # (N,), (N, rounds + 1)
@@ -152,12 +169,17 @@ class World(ABC):
         ahead = timedelta(days=int(self._days[customer]), seconds=seconds)
         return self.start + round_index * self.every + ahead
 
-    def context(self, customer: int, at: datetime, contacts: Iterable[Contact]) -> Context:
+    def placement(self, customer: int, round_index: int) -> str:
+        """Return the slot that a round is about: empty, unless the market has visits to a site."""
+        del customer, round_index
+        return ""
+
+    def context(
+        self, customer: int, at: datetime, memory: Memory, *, placement: str = ""
+    ) -> Context:
         """Make the context of a decision, as a server would from its ledger."""
-        since = at - self.revision.lookback
-        recent = sorted((c for c in contacts if c.at >= since), key=lambda contact: contact.at)
-        name = self.customer_id(customer)
-        return self.revision.context(name, at, self.features(customer, at), recent)
+        name, features = self.customer_id(customer), self.features(customer, at)
+        return memory.recall(self.revision, name, at, features, placement=placement)
 
     def expected_rewards(self, customer: int, at: datetime) -> NDArray[np.float64]:
         """Return the exact expected reward of every action now, costs included.
@@ -189,20 +211,40 @@ class World(ABC):
             send_at: when the message is sent (UTC); None for `none` or at once.
 
         Returns:
-            What the agent will hear of, earliest first; outcomes it has not declared happen too,
-            but are not reported.
+            What the agent will hear of, earliest first: its outcomes, and what `replies` adds.
+            What it has no outcome for happens too, but is not reported.
         """
         rates = self.outcome_probabilities(customer, at)[action]  # (O,)
         draws = stream(self.seed, Purpose.RESPONSES, customer, round_index)
         luck, which, when = draws.random((3, len(self.outcomes)))  # (O,) each
         happenings = [
-            Happening(self.outcomes[o], self._arrival(o, at, send_at or at, which[o], when[o]))
+            self._happening(o, self._arrival(o, at, send_at or at, which[o], when[o]))
             for o in np.flatnonzero(luck < rates).tolist()
         ]
         sent = None if self.revision.actions[action].is_none else send_at or at
         self.record(customer, action, sent, happenings)
-        declared = self.revision.agent.outcomes
-        return sorted((h for h in happenings if h.outcome in declared), key=lambda h: h.at)
+        heard = [h for h in happenings if h.outcome in self.reports]
+        if sent is not None:
+            heard += self.replies(customer, round_index, sent)
+        return sorted(heard, key=lambda h: h.at)
+
+    def replies(self, customer: int, round_index: int, sent: datetime) -> list[Happening]:
+        """Return the workspace's events that follow a contact; none, unless a market has them.
+
+        They carry no value and change nothing for the customer.
+
+        Args:
+            customer: position in the world.
+            round_index: of the customer's own decisions, from 0.
+            sent: when the message is sent (UTC).
+        """
+        del customer, round_index, sent
+        return []
+
+    def _happening(self, outcome: int, at: datetime) -> Happening:
+        word = self.outcomes[outcome]
+        known = self.reports.get(word)
+        return Happening(word, at, known.properties) if known else Happening(word, at)
 
     def _arrival(
         self, outcome: int, at: datetime, sent: datetime, which: float, when: float
@@ -210,6 +252,12 @@ class World(ABC):
         closes = at + self.windows[outcome]
         origin = sent if sent < closes else at
         return origin + self.delays[outcome].within(closes - origin, which, when)
+
+    @classmethod
+    def suits(cls, revision: Revision) -> bool:
+        """Say whether the market knows an agent's trade, so that it is the one to take first."""
+        del revision
+        return True
 
     @abstractmethod
     def features(self, customer: int, at: datetime) -> dict[str, FeatureValue]:

@@ -15,6 +15,7 @@ import pytest
 import agents
 from agents.load import load_workspace
 from agents.revision import Revision
+from agents.spec import Agent, Workspace
 from experiments.checks import ALL_CHECKS as ESTIMATOR_CHECKS
 from experiments.estimators import ESTIMATORS
 from policies.checks import ALL_CHECKS as POLICY_CHECKS
@@ -32,19 +33,30 @@ def example() -> Revision:
     return load_workspace(folder).revisions["retention"]
 
 
+@cache
+def rich() -> Revision:
+    """Return an agent whose customers have fields of every type."""
+    folder = Path(__file__).parent / "simulators" / "rich"
+    workspace = Workspace.model_validate_json((folder / "workspace.json").read_bytes())
+    return Revision(workspace, Agent.model_validate_json((folder / "agent.json").read_bytes()))
+
+
 def policies() -> Iterator[Case]:
-    """Cross every policy with every check."""
+    """Cross every policy with every check, on the example and on a rich agent."""
     for name, policy in POLICIES.items():
         for check in POLICY_CHECKS:
             run = partial(_on_example, check, policy.create)
             yield f"policies-{name}-{check.__name__}", run
+            yield f"policies-{name}-rich-{check.__name__}", partial(_on_rich, check, policy.create)
 
 
 def worlds() -> Iterator[Case]:
-    """Cross every world with every check."""
+    """Cross every world with every check, and the one that fits all agents with a rich agent."""
     for name, world in WORLDS.items():
         for check in WORLD_CHECKS:
             yield f"worlds-{name}-{check.__name__}", partial(_on_example, check, world)
+    for check in WORLD_CHECKS:
+        yield f"worlds-generic-rich-{check.__name__}", partial(_on_rich, check, WORLDS["generic"])
 
 
 def estimators() -> Iterator[Case]:
@@ -58,6 +70,10 @@ def _on_example(check: Callable[..., None], create: object) -> None:
     check(create, example())
 
 
+def _on_rich(check: Callable[..., None], create: object) -> None:
+    check(create, rich())
+
+
 CONTRACTS: list[Case] = list(chain(policies(), worlds(), estimators()))
 
 
@@ -68,5 +84,5 @@ def test_contract(run: Callable[[], None]) -> None:
 
 def test_every_registered_part_is_checked() -> None:
     assert len({name for name, _ in CONTRACTS}) == len(CONTRACTS)
-    expected = len(POLICIES) * len(POLICY_CHECKS) + len(WORLDS) * len(WORLD_CHECKS)
+    expected = 2 * len(POLICIES) * len(POLICY_CHECKS) + (len(WORLDS) + 1) * len(WORLD_CHECKS)
     assert len(CONTRACTS) == expected + len(ESTIMATORS) * len(ESTIMATOR_CHECKS)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from agents.actions import Action, Scope
-from agents.context import Contact, Context
+from agents.actions import Action
+from agents.context import Contact, Context, PastEvent
+from agents.counters import Counter
 from agents.expressions import Language
-from agents.spec import Agent, Workspace
+from agents.spec import Agent, Rule, Scope, Selector, Workspace
 
 Indices = tuple[int, ...]
 
@@ -30,32 +31,48 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """What guardrails are compiled from: the documents, the expanded actions, the language."""
+    """What guardrails are compiled from: the documents, the expanded actions, the language.
+
+    Args:
+        signals: by the word of each event that the agent or the workspace knows, what caps and
+            cooldowns take it for: response, rejection, failure or nothing.
+    """
 
     workspace: Workspace
     agent: Agent
     actions: tuple[Action, ...]
     language: Language
+    signals: Mapping[str, str | None]
 
-    def group(self, scope: Scope) -> dict[str, Indices]:
-        """Positions of all actions but `none`, by what they share in a scope."""
+    def group(self, scope: Scope, among: Iterable[int] | None = None) -> dict[str, Indices]:
+        """Positions of all actions but `none`, or of those given, by what they share in a scope."""
         groups: dict[str, list[int]] = defaultdict(list)
-        for index, action in enumerate(self.actions):
-            if not action.is_none:
-                groups[action.key(scope)].append(index)
+        for index in self.every() if among is None else among:
+            groups[self.actions[index].key(scope)].append(index)
         return {key: tuple(indices) for key, indices in groups.items()}
 
     def every(self) -> Indices:
         """Positions of all actions but `none`."""
         return tuple(i for i, action in enumerate(self.actions) if not action.is_none)
 
+    def chosen(self, rule: Rule) -> Indices:
+        """Positions of the actions that a rule speaks of, by its `on` and `except`."""
+        by_offer = {action.offer: action for action in self.actions}
+        return tuple(
+            i for i in self.every()
+            if speaks_of(rule, self.actions[i], parts_of(self.actions[i], by_offer))
+        )  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+    def signalled(self, signal: str) -> frozenset[str]:
+        """The words of all events that caps and cooldowns take for a signal."""
+        return frozenset(word for word, means in self.signals.items() if means == signal)
+
+
+class Moment(NamedTuple):
     """One customer at one moment, with what several rules need worked out once.
 
     Args:
-        context: features and contacts.
+        context: features, contacts, events, usage, placement.
         zone: the customer's time zone, None if unknown.
         bound: the features, bound for CEL.
         sends: by (channel, window), the instant a contact decided now would be sent; None where
@@ -72,8 +89,8 @@ class Moment:
         return self.sends.get((action.channel, action.window))
 
 
-class Guardrail(Protocol):
-    """A hard rule. It may raise: whoever asks then bars all its actions (fail closed)."""
+class Compiled(Protocol):
+    """What is known of any compiled rule."""
 
     @property
     def name(self) -> str:
@@ -85,24 +102,94 @@ class Guardrail(Protocol):
 
     @property
     def lookback(self) -> timedelta:
-        """How far back in a customer's contacts it looks."""
+        """How far back in a customer's contacts and events it looks."""
+
+    @property
+    def reads_contacts(self) -> bool:
+        """Whether it looks at contacts, or at events only."""
+
+    @property
+    def hears(self) -> frozenset[str]:
+        """The words of the events that it must know of."""
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """What it counts over all customers."""
+
+
+class Guardrail(Compiled, Protocol):
+    """A hard rule. It may raise: whoever asks then bars all its actions (fail closed)."""
 
     def bars(self, moment: Moment) -> Iterator[Bar]:
         """Yield what it bars for this customer now."""
 
 
-def matches(contact: Contact, agent: str, scope: Scope, key: str) -> bool:
-    """Say whether an earlier contact counts in a scope: `key` is what its actions share."""
+class Plain:
+    """Defaults of a rule that looks at nothing but the features."""
+
+    lookback: timedelta = timedelta(0)
+    reads_contacts: bool = False
+    hears: frozenset[str] = frozenset()
+    counters: tuple[Counter, ...] = ()
+
+
+class Ranking(Compiled, Protocol):
+    """A rule that depends on what the others allow; asked after them, in a fixed order."""
+
+    def bars_among(self, moment: Moment, allowed: Sequence[bool]) -> Iterator[Bar]:
+        """Yield what it bars, given what is allowed so far; (A,) with `none` first."""
+
+
+def speaks_of(rule: Rule, action: Action, parts: Iterable[Action] = ()) -> bool:
+    """Say whether a rule speaks of an action, by its `on` and `except`.
+
+    Args:
+        rule: what is written.
+        action: one action.
+        parts: what a bundle sends along. It is barred when that is, so `on` means the bundle
+            with it; `except` lets go only a bundle that fits by itself.
+    """
+    if rule.except_ is not None and selects(rule.except_, action):
+        return False
+    return rule.on is None or any(selects(rule.on, each) for each in (action, *parts))
+
+
+def parts_of(action: Action, by_offer: Mapping[str, Action]) -> tuple[Action, ...]:
+    """List what a bundle sends along, as actions of its own channel."""
+    included = (by_offer[name] for name in action.includes if name in by_offer)
+    return tuple(replace(each, channel=action.channel) for each in included)
+
+
+def selects(selector: Selector, action: Action) -> bool:
+    """Say whether an action fits every list that a selector gives."""
+    return (
+        (not selector.kinds or action.kind in selector.kinds)
+        and (not selector.stages or action.stage in selector.stages)
+        and (not selector.offers or action.offer in selector.offers)
+        and (not selector.channels or action.channel in selector.channels)
+        and (not selector.tags or not action.tags.isdisjoint(selector.tags))
+    )
+
+
+Past = Contact | PastEvent
+
+
+def shares(past: Past, agent: str, scope: Scope, key: str) -> bool:
+    """Say whether something earlier counts in a scope: `key` is what its actions share.
+
+    Offers and actions belong to an agent; a bundle counts for each offer that it includes. An
+    event that followed no decision belongs to nobody: it shares only the scope `all`.
+    """
     match scope:
         case "all":
             return True
         case "agent":
-            return contact.agent == agent
+            return past.agent == agent
         case "kind":
-            return contact.kind == key
+            return past.kind == key
         case "channel":
-            return contact.channel == key
+            return past.channel == key
         case "offer":
-            return contact.agent == agent and contact.offer == key
+            return past.agent == agent and (past.offer == key or key in past.includes)
         case "action":
-            return contact.agent == agent and contact.action == key
+            return past.agent == agent and past.action == key

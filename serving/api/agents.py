@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from agents.errors import UnknownNameError, did_you_mean
 from agents.units import Name
+from serving.api.answers import AgentAnswer, AgentText, ListedAgent
 from serving.api.problems import BODY, problems
 from serving.api.strict import BodyError, StrictRoute
-from serving.api.wire import AgentAnswer, AgentText, ListedAgent
 from serving.ledger import Ledger
 from serving.runtime import runtime_of
 

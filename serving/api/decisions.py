@@ -10,15 +10,10 @@ from fastapi import APIRouter, Header, Request, Response
 
 from agents.errors import UnknownNameError
 from agents.rewards import closes_at, reward
+from serving.api.answers import DecisionAnswer, WholeDecision, decision_answer
 from serving.api.problems import BODY, problems
 from serving.api.strict import StrictRoute, fingerprint
-from serving.api.wire import (
-    DecisionAnswer,
-    DecisionBody,
-    Identifier,
-    WholeDecision,
-    decision_answer,
-)
+from serving.api.wire import DecisionBody, Identifier
 from serving.decider import DecisionRequest
 from serving.ledger import Ledger
 from serving.runtime import Runtime, runtime_of
@@ -34,16 +29,20 @@ async def make_decision(
 ) -> Response:
     """Choose the best allowed action for one customer now, or none.
 
+    Of several `agents`, arbitration chooses one; only its decision is made.
     With an `Idempotency-Key`, a retry of the same request returns the same decision.
     """
     runtime = runtime_of(request.app)
     ask = DecisionRequest(
-        agent=body.agent,
+        agents=body.asked,
         customer=body.customer,
         features=body.features,
-        fingerprint=fingerprint(body.agent, body.customer, body.features, body.at),
+        fingerprint=fingerprint(
+            body.agent, body.agents, body.customer, body.features, body.placement, body.at
+        ),
         key=idempotency_key,
         at=body.at,
+        placement=body.placement or "",
     )
     work = runtime.writer.submit(lambda ledger: runtime.decider.decide(ledger, ask))
     decided = await asyncio.shield(work)
@@ -64,6 +63,7 @@ def _whole(runtime: Runtime, ledger: Ledger, decision_id: str) -> dict[str, Any]
         "position": stored.position,
         "action_id": decision.action_id,
         "propensity": decision.propensity,
+        "arbitration": stored.arbitration,
         "outcomes": [event.to_record() for event in events],
         "reward": reward(revision.agent, revision.actions[decision.action], decision.at, events),
         "closes_at": closes_at(revision.agent, decision.at).isoformat(),

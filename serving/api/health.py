@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from serving.api.answers import AliveAnswer, ReadyAnswer
 from serving.api.problems import problems
-from serving.api.wire import AliveAnswer, ReadyAnswer
 from serving.ledger import Ledger
 from serving.runtime import Runtime, runtime_of
 

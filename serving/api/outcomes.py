@@ -1,4 +1,4 @@
-"""Outcomes: what happened after a decision."""
+"""Outcomes: what a customer did, after a decision or of their own accord."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import asyncio
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from serving.api.answers import OutcomeAnswer, outcome_answer
 from serving.api.problems import BODY, problems
 from serving.api.strict import StrictRoute, fingerprint
-from serving.api.wire import OutcomeAnswer, OutcomeBody, outcome_answer
-from serving.decider import OutcomeRequest
+from serving.api.wire import OutcomeBody
+from serving.recorder import OutcomeRequest
 from serving.runtime import runtime_of
 
 router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=StrictRoute)
@@ -18,15 +19,19 @@ router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=StrictR
 
 @router.post("", response_model=OutcomeAnswer, responses=problems(*BODY, 404))
 async def record_outcome(body: OutcomeBody, request: Request) -> Response:
-    """Record one outcome of a decision; the same `outcome_id` is recorded once."""
+    """Record one outcome of a decision, or an event of a customer; each `outcome_id` once."""
     runtime = runtime_of(request.app)
     ask = OutcomeRequest(
         outcome_id=body.outcome_id,
-        decision_id=body.decision_id,
+        decision_id=body.decision_id or "",
+        customer=body.customer or "",
         outcome=body.outcome,
-        fingerprint=fingerprint(body.outcome_id, body.decision_id, body.outcome, body.at),
+        properties=body.properties,
+        fingerprint=fingerprint(
+            body.outcome_id, body.decision_id, body.customer, body.outcome, body.properties, body.at
+        ),
         at=body.at,
     )
-    work = runtime.writer.submit(lambda ledger: runtime.decider.record(ledger, ask))
+    work = runtime.writer.submit(lambda ledger: runtime.recorder.record(ledger, ask))
     answer = outcome_answer(await asyncio.shield(work))
     return Response(orjson.dumps(answer), media_type="application/json")

@@ -7,33 +7,24 @@ checked at start; apsw brings its own SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
 import apsw
 import orjson
 
-from agents.context import Contact
+from agents.context import Contact, PastEvent
+from agents.counters import Charge
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import StateError
 from serving.ledger.base import StoredDecision, StoredOutcome
 from serving.ledger.sqlite_file import make_private, prepare, take_lock
-from serving.ledger.sqlite_reader import SqliteReader
+from serving.ledger.sqlite_reader import SqliteReader, to_micros
 
 _SAFE_SQLITE = 3_051_003
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _micros(instant: datetime) -> int:
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def _instant(micros: int) -> datetime:
-    return _EPOCH + micros * _MICROSECOND
 
 
 class SqliteLedger(SqliteReader):
@@ -121,23 +112,14 @@ class SqliteLedger(SqliteReader):
     def find_outcome(self, outcome_id: str) -> StoredOutcome | None:
         """Return an outcome by its id."""
         row = self._row(
-            "SELECT request, counted, body FROM outcome JOIN log USING (position)"
-            " WHERE outcome_id = ?",
+            "SELECT request, body FROM outcome JOIN log USING (position) WHERE outcome_id = ?",
             (outcome_id,),
         )
         if row is None:
             return None
-        event = OutcomeEvent.from_record(orjson.loads(row[2])["event"])
-        return StoredOutcome(row[0], bool(row[1]), event)
-
-    def contacts(self, customer: str, after: datetime) -> tuple[Contact, ...]:
-        """Return a customer's contacts sent later than an instant, oldest first."""
-        rows = self._rows(
-            "SELECT at, agent, offer, kind, channel, action FROM contact"
-            " WHERE customer = ? AND at > ? ORDER BY at, decision_id",
-            (customer, _micros(after)),
-        )
-        return tuple(Contact(_instant(at), *names) for at, *names in rows)
+        body = orjson.loads(row[1])
+        event = OutcomeEvent.from_record(body["event"])
+        return StoredOutcome(row[0], tuple(body["counted"]), event)
 
     def active_revision(self, agent: str) -> str | None:
         """Return the id of an agent's active revision."""
@@ -150,38 +132,86 @@ class SqliteLedger(SqliteReader):
         return None if row is None else row[0]
 
     def add_decision(
-        self, decision: Decision, contact: Contact | None, *, key: str | None, request: bytes
+        self,
+        decision: Decision,
+        contact: Contact | None,
+        *,
+        key: str | None,
+        request: bytes,
+        closes: datetime,
+        arbitration: Mapping[str, Any] | None = None,
     ) -> int:
         """Append a decision and its contact; return its position."""
-        position = self._append("decision", decision.to_record())
+        record = decision.to_record()
+        if arbitration is not None:
+            record["arbitration"] = arbitration
+        aged_from = decision.at if contact is None else contact.at
+        position = self._append("decision", record, aged_from, closes)
         self._rows(
             "INSERT INTO decision VALUES (?, ?, ?, ?)",
             (decision.decision_id, key, request, position),
         )
         if contact is not None:
             self._rows(
-                "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    decision.context.customer,
-                    _micros(contact.at),
-                    decision.decision_id,
-                    contact.agent,
-                    contact.offer,
-                    contact.kind,
-                    contact.channel,
-                    contact.action,
+                    decision.context.customer, to_micros(contact.at), position,
+                    decision.decision_id, contact.agent, contact.offer, contact.kind,
+                    contact.channel, contact.action, " ".join(contact.includes),
                 ),
-            )
+            )  # fmt: skip
         return position
 
-    def add_outcome(self, event: OutcomeEvent, *, counted: bool, request: bytes) -> int:
-        """Append an outcome; return its position."""
-        position = self._append("outcome", {"event": event.to_record(), "counted": counted})
+    def add_outcome(
+        self,
+        event: OutcomeEvent,
+        past: PastEvent,
+        *,
+        counted: Iterable[str],
+        request: bytes,
+        closes: datetime,
+    ) -> int:
+        """Append an outcome, and what later decisions remember of it; return its position."""
+        body = {"event": event.to_record(), "counted": list(counted)}
+        position = self._append("outcome", body, event.at, closes)
         self._rows(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?)",
-            (event.outcome_id, event.decision_id, int(counted), request, position),
+            "INSERT INTO outcome VALUES (?, ?, ?, ?)",
+            (event.outcome_id, event.decision_id, request, position),
         )
+        self._rows(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                event.customer, to_micros(past.at), position, past.event, past.decision_id,
+                past.agent, past.offer, past.kind, past.channel, past.action,
+                " ".join(past.includes),
+            ),
+        )  # fmt: skip
         return position
+
+    def charge(self, charges: Iterable[Charge]) -> None:
+        """Add to the organisation's counters."""
+        for charge in charges:
+            self._rows(
+                "INSERT INTO usage VALUES (?, ?, ?)"
+                " ON CONFLICT (counter, bucket) DO UPDATE SET amount = amount + excluded.amount",
+                charge,
+            )
+
+    def prune(self, before: datetime, now: datetime, *, until: int, limit: int) -> int:
+        """Remove the oldest decisions and outcomes with all that was indexed of them."""
+        rows = self._rows(
+            "DELETE FROM log WHERE position IN ("
+            " SELECT position FROM log WHERE at < ? AND closes <= ? AND position <= ?"
+            " AND position < (SELECT max(position) FROM log) ORDER BY at LIMIT ?"
+            ") RETURNING position",
+            (to_micros(before), to_micros(now), until, limit),
+        )
+        return len(rows)
+
+    def prune_usage(self, first: Mapping[str, int]) -> int:
+        """Remove what lies before the first bucket of each counter; return how much it was."""
+        sql = "DELETE FROM usage WHERE counter = ? AND bucket < ? RETURNING bucket"
+        return sum(len(self._rows(sql, counter)) for counter in first.items())
 
     def activate(self, agent: str, revision_id: str, *, yaml: str, source: bytes) -> int:
         """Store a revision and make it the agent's active one; return the log's position."""
@@ -212,7 +242,17 @@ class SqliteLedger(SqliteReader):
         super().close()
         self._lock.close()
 
-    def _append(self, kind: str, body: dict[str, Any]) -> int:
+    def _append(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        at: datetime | None = None,
+        closes: datetime | None = None,
+    ) -> int:
         self._position += 1
-        self._rows("INSERT INTO log VALUES (?, ?, ?)", (self._position, kind, orjson.dumps(body)))
+        times = (None if instant is None else to_micros(instant) for instant in (at, closes))
+        self._rows(
+            "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
+            (self._position, kind, *times, orjson.dumps(body)),
+        )
         return self._position

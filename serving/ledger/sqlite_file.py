@@ -13,7 +13,7 @@ import apsw
 
 from agents.errors import StateError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def make_private(path: Path) -> None:
@@ -57,11 +57,8 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
     """
     connection.set_busy_timeout(5_000)
     version = _ask(connection, "PRAGMA user_version")
-    if version not in (0, SCHEMA_VERSION):
-        raise StateError(
-            f"expected version {SCHEMA_VERSION} of the ledger {path}, got {version};"
-            " run the nextbest that wrote it"
-        )
+    if version != 0:
+        check_version(connection, path)
     if version == 0 and _ask(connection, "SELECT count(*) FROM sqlite_schema"):
         raise StateError(f"expected a ledger at {path}, got another program's database")
     mode = _ask(connection, "PRAGMA journal_mode=WAL")
@@ -72,11 +69,26 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # what is pruned is overwritten with zeros
     if version == 0:
         schema = files("serving.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         with connection:  # one transaction
             connection.execute(schema)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+def check_version(connection: apsw.Connection, path: Path) -> None:
+    """Refuse a ledger that another version of nextbest wrote; there is no migration before 1.0.
+
+    Raises:
+        StateError: the version is not this one's.
+    """
+    version = _ask(connection, "PRAGMA user_version")
+    if version != SCHEMA_VERSION:
+        raise StateError(
+            f"expected version {SCHEMA_VERSION} of the ledger {path}, got {version};"
+            " run the nextbest that wrote it, or choose another --data"
+        )
 
 
 def _ask(connection: apsw.Connection, sql: str) -> object:

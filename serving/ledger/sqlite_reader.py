@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import apsw
 import orjson
 
+from agents.context import Contact, PastEvent
+from agents.counters import Reading
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import StateError
 from agents.units import parse_instant
 from serving.ledger.base import Entry, StoredDecision
+from serving.ledger.sqlite_file import check_version
 
 _DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
 _FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(instant: datetime) -> int:
+    """Return an instant as the ledger stores it: whole microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the instant (UTC) of `to_micros`."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def _names(stored: str) -> tuple[str, ...]:
+    return tuple(stored.split())
+
+
+def _past_event(at: int, event: str, *names: str) -> PastEvent:
+    decision_id, agent, offer, kind, channel, action, includes = names
+    return PastEvent(
+        from_micros(at), event, decision_id, agent, offer, kind, channel, action, _names(includes)
+    )
 
 
 def _body(stored: bytes) -> Mapping[str, Any]:
@@ -40,7 +66,7 @@ class SqliteReader:
         """Open an existing ledger for reading.
 
         Raises:
-            StateError: there is no such ledger.
+            StateError: there is no such ledger, or it is of another version.
         """
         connection: apsw.Connection | None = None
         try:
@@ -48,9 +74,12 @@ class SqliteReader:
             connection.set_busy_timeout(5_000)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT 1 FROM log LIMIT 1").fetchall()
-        except apsw.Error as error:
+            check_version(connection, path)
+        except (apsw.Error, StateError) as error:
             if connection is not None:
                 connection.close()
+            if isinstance(error, StateError):
+                raise
             raise StateError(f"expected a ledger at {path}: {error}") from error
         return cls(connection)
 
@@ -93,7 +122,9 @@ class SqliteReader:
         if row is None:
             return None
         position, request, body = row
-        return StoredDecision(position, request, Decision.from_record(orjson.loads(body)))
+        record = orjson.loads(body)
+        decision = Decision.from_record(record)
+        return StoredDecision(position, request, decision, record.get("arbitration"))
 
     def find_events(self, decision_id: str) -> list[OutcomeEvent]:
         """Return all outcomes received for a decision, in order of commit."""
@@ -103,6 +134,41 @@ class SqliteReader:
             (decision_id,),
         )
         return [OutcomeEvent.from_record(orjson.loads(body)["event"]) for (body,) in rows]
+
+    def contacts(self, customer: str, after: datetime) -> tuple[Contact, ...]:
+        """Return a customer's contacts sent later than an instant, oldest first."""
+        rows = self._rows(
+            "SELECT at, agent, offer, kind, channel, action, includes, decision_id FROM contact"
+            " WHERE customer = ? AND at > ? ORDER BY at, position",
+            (customer, to_micros(after)),
+        )
+        return tuple(
+            Contact(from_micros(at), agent, offer, kind, channel, action, _names(includes), made_by)
+            for at, agent, offer, kind, channel, action, includes, made_by in rows
+        )
+
+    def events(
+        self, customer: str, words: Iterable[str], after: datetime, until: datetime
+    ) -> tuple[PastEvent, ...]:
+        """Return a customer's events of some words, later than `after`, oldest first."""
+        wanted = frozenset(words)
+        if not wanted:
+            return ()
+        rows = self._rows(
+            "SELECT at, event, decision_id, agent, offer, kind, channel, action, includes"
+            " FROM event WHERE customer = ? AND at > ? AND at <= ? ORDER BY at, position",
+            (customer, to_micros(after), to_micros(until)),
+        )
+        return tuple(_past_event(*row) for row in rows if row[1] in wanted)
+
+    def used(self, reading: Reading) -> float:
+        """Return the sum of a counter's buckets, first and last inclusive."""
+        row = self._row(
+            "SELECT coalesce(sum(amount), 0.0) FROM usage"
+            " WHERE counter = ? AND bucket BETWEEN ? AND ?",
+            reading,
+        )
+        return float(row[0])
 
     def find_revision(self, revision_id: str) -> bytes | None:
         """Return the source of a revision."""

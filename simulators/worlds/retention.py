@@ -17,6 +17,7 @@ from agents.revision import Revision
 from simulators.customers import CHANNELS, PLANS, RESPONSES, TRAITS, draw_population
 from simulators.delays import Delay, Lognormal
 from simulators.fatigue import Fatigue
+from simulators.reports import reports_of
 from simulators.world import Happening, World, WorldOptions
 
 Floats = NDArray[np.float64]
@@ -153,6 +154,14 @@ class Retention(World):
         self._channels, self._times = np.array(slots).T  # (A,) each
         self.reset()
 
+    @classmethod
+    def suits(cls, revision: Revision) -> bool:
+        """Say whether an agent has an offer and an outcome of this market."""
+        offers = {(action.offer, action.variant) for action in revision.actions}
+        return bool(
+            offers & _EFFECTS.keys() and reports_of(revision.agent).keys() & {*cls.outcomes}
+        )
+
     def _bases(self) -> Floats:
         people = self.population
         traits = np.stack([_weights(_BASE.get(o, {})) for o in self.outcomes])  # (O, K)
@@ -221,7 +230,7 @@ class Retention(World):
         standing = self._standing[customer]
         if sent is not None:
             standing.contacts.append(sent)
-        for outcome, at in happenings:
+        for outcome, at, _ in happenings:
             if outcome in self.once:
                 standing.once[outcome] = at
             elif outcome == "complained":

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from agents.decisions import Decision, OutcomeEvent, Reason
+from agents.groups import Group
 from agents.load import LoadedWorkspace, compile_agent, load_workspace, parse_workspace
+from agents.memory import Memory
 from agents.revision import Revision
 from agents.yamlsource import read_yaml
 
@@ -101,3 +106,57 @@ def features() -> dict[str, object]:
 def noon() -> datetime:
     """A Wednesday noon in winter, UTC."""
     return datetime(2026, 1, 14, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def send() -> Callable[..., str]:
+    """A function that decides for an action, whatever the mask says, and keeps the decision.
+
+    `send(memory, revision, "help/short@sms", at)` returns the decision's id.
+    """
+    numbers = count(1)
+
+    def decide(
+        memory: Memory, revision: Revision, action_id: str, at: datetime, customer: str = "ann"
+    ) -> str:
+        context = memory.recall(revision, customer, at, FEATURES)
+        index, empty = revision.index(action_id), np.zeros(len(revision.actions))
+        decision = Decision(
+            decision_id=f"d{next(numbers)}", at=at, agent=revision.agent.agent,
+            revision=revision.id, policy="test", snapshot="", group=Group.TREATMENT,
+            reason=Reason.POLICY, context=context, actions=revision.action_ids,
+            mask=revision.mask(context), distribution=empty, expected=empty, action=index,
+            floor=0.0, explored=False, send_at=revision.send_at(revision.actions[index], context),
+        )  # fmt: skip
+        memory.keep(decision, revision)
+        return decision.decision_id
+
+    return decide
+
+
+@pytest.fixture(scope="session")
+def hear() -> Callable[..., None]:
+    """A function that reports an event: `hear(memory, "bought", at, decision_id)`."""
+    numbers = count(1)
+
+    def report(
+        memory: Memory, word: str, at: datetime, decision_id: str = "", customer: str = "ann"
+    ) -> None:
+        event = OutcomeEvent(f"e{next(numbers)}", decision_id, word, at, customer=customer)
+        memory.hear(event)
+
+    return report
+
+
+@pytest.fixture(scope="session")
+def barred() -> Callable[..., dict[str, str]]:
+    """A function that names the actions barred now, with the reasons, from a memory."""
+
+    def ask(
+        memory: Memory, revision: Revision, at: datetime, customer: str = "ann", **known: object
+    ) -> dict[str, str]:
+        context = memory.recall(revision, customer, at, {**FEATURES, **known})
+        pairs = zip(revision.action_ids, revision.mask(context).reasons, strict=True)
+        return {name: reason for name, reason in pairs if reason is not None}
+
+    return ask

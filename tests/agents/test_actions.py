@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.actions import NONE, Scope
+from agents.actions import NONE
 from agents.errors import UnknownNameError
 from agents.load import LoadedWorkspace
 from agents.revision import Revision
+from agents.spec import Scope
 
 WINDOWS = {
     "channels": """
@@ -79,3 +80,29 @@ def test_the_example_has_unique_actions_with_text(telecom: LoadedWorkspace) -> N
     actions = telecom.revisions["retention"].actions
     assert len({action.id for action in actions}) == len(actions) > 10
     assert all(action.text and action.cost > 0 for action in actions[1:])
+
+
+def test_a_bundle_costs_what_it_includes_and_an_action_knows_its_offer(
+    build: Callable[..., Revision],
+) -> None:
+    revision = build(
+        offers="""
+  gift: {kind: retention, cost: 2, variants: {plain: {text: Gift}}, channels: [sms]}
+  note: {kind: service, cost: 1, variants: {plain: {text: Note}}, channels: [sms]}
+  both:
+    kind: retention
+    stage: winback
+    value: 7
+    cost: 0.25
+    tags: [warm, rare]
+    includes: [gift, note]
+    variants: {plain: {text: Both}}
+    channels: [sms]
+  bye: {kind: service, fallback: true, variants: {plain: {text: Bye}}, channels: [sms]}"""
+    )
+    both = revision.actions[revision.index("both/plain@sms")]
+    assert both.cost == 0.25 + 2 + 1 + 0.5
+    assert (both.stage, both.value, both.includes) == ("winback", 7.0, ("gift", "note"))
+    assert both.tags == {"warm", "rare"}
+    assert [action.fallback for action in revision.actions] == [False] * 4 + [True]
+    assert revision.actions[1].stage is None

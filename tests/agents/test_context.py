@@ -20,6 +20,9 @@ SCHEMA = {
     "plan": CustomerField(type="category", values=("basic", "plus")),
     "complaint": CustomerField(type="boolean"),
     "time_zone": CustomerField(type="zone"),
+    "interests": CustomerField(type="set", values=("sport", "films", "news")),
+    "renewal": CustomerField(type="instant"),
+    "first_name": CustomerField(type="text"),
 }
 
 
@@ -67,8 +70,32 @@ def test_null_and_absent_are_unknown_and_stay_absent() -> None:
         ("plan", {"a": 1}, "expected printable text of at most 256 characters, got a dict"),
         ("time_zone", "Europe/Berlim", "expected an IANA time zone such as 'Europe/Berlin'"),
         ("time_zone", "../../etc/passwd", "expected an IANA time zone such as 'Europe/Berlin'"),
+        ("interests", "films", "expected a list of at most 3 different values, got 'films'"),
+        ("interests", {"films": 1}, "expected a list of at most 3 different values, got a dict"),
+        ("interests", ["films"] * 4, "expected a list of at most 3 different values, got a list"),
+        ("interests", ["films", "films"], "expected each value once, got one of them twice"),
+        ("interests", ["film"], "got 'film'; did you mean 'films'?"),
+        ("interests", [1], "expected printable text of at most 256 characters, got 1"),
+        ("interests", [["films"]], "expected printable text of at most 256 characters, got a list"),
+        ("interests", [None], "expected printable text of at most 256 characters, got None"),
+        ("renewal", "2026-03-01", "expected an instant such as '2026-03-01T12:00:00Z', got"),
+        ("renewal", "2026-03-01T12:00:00", "expected an instant such as '2026-03-01T12:00:00Z'"),
+        ("renewal", "2026-02-29T12:00:00Z", "expected an instant such as '2026-03-01T12:00:00Z'"),
+        ("renewal", "9999-12-31T23:59:59Z", "expected an instant of the years 1900 to 2999"),
+        ("renewal", 1_772_366_400, "expected an instant such as '2026-03-01T12:00:00Z', got"),
+        ("renewal", True, "expected an instant such as '2026-03-01T12:00:00Z', got True"),
+        ("renewal", "x" * 5_000, "expected an instant such as '2026-03-01T12:00:00Z', got 'xxx"),
+        ("renewal", ["2026-03-01T12:00:00Z"], "got a list"),
+        ("first_name", "x" * 257, "expected printable text of at most 256 characters, got 'xxx"),
+        ("first_name", "Ann\nBcc: eve", "expected printable text of at most 256 characters, got"),
+        ("first_name", "\u202eAnn", "expected printable text of at most 256 characters, got"),
+        ("first_name", 3, "expected printable text of at most 256 characters, got 3"),
         ("agee", 1, "is not declared in workspace.yaml; did you mean 'age'?"),
-        ("colour", 1, "is not declared in workspace.yaml; use one of: age, bill, complaint, plan,"),
+        (
+            "colour",
+            1,
+            "is not declared in workspace.yaml; use one of: age, bill, complaint, ",
+        ),
     ],
 )
 def test_a_context_that_does_not_fit_is_refused(name: str, value: object, message: str) -> None:
@@ -79,7 +106,37 @@ def test_a_context_that_does_not_fit_is_refused(name: str, value: object, messag
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["age", "bill", "plan", "complaint", "time_zone"])
+def test_sets_instants_and_texts_are_kept_in_one_form() -> None:
+    checked = check_features(
+        SCHEMA,
+        {
+            "interests": ["films", "sport"],
+            "renewal": "2026-03-01T01:30:00+05:45",
+            "first_name": "Zoë 李",
+        },
+    )
+    assert checked == {
+        "interests": ("sport", "films"),  # in the order of the schema, whatever was sent
+        "renewal": datetime(2026, 2, 28, 19, 45, tzinfo=UTC),
+        "first_name": "Zoë 李",
+    }
+    assert isinstance(checked["renewal"], datetime)
+    assert checked["renewal"].tzinfo is UTC
+    assert check_features(SCHEMA, {"interests": []}) == {"interests": ()}
+    assert check_features(SCHEMA, {"first_name": ""}) == {"first_name": ""}
+    assert check_features(SCHEMA, {"first_name": "x" * 256}) == {"first_name": "x" * 256}
+
+
+def test_what_was_checked_is_accepted_again_unchanged() -> None:
+    checked = check_features(
+        SCHEMA, {"interests": ["news", "films"], "renewal": "2026-03-01T12:00Z", "bill": 3}
+    )
+    assert check_features(SCHEMA, checked) == checked
+
+
+@pytest.mark.parametrize(
+    "name", ["age", "bill", "plan", "complaint", "time_zone", "renewal", "first_name"]
+)
 @pytest.mark.parametrize("in_list", [False, True])
 def test_a_number_too_long_to_print_is_refused_in_words(name: str, in_list: bool) -> None:
     number = -(10**5000)  # Python itself refuses to write more than 4,300 digits
@@ -123,7 +180,8 @@ def test_what_is_kept_is_always_of_the_declared_type_and_range(values: dict[str,
         checked = check_features(SCHEMA, values)
     except ContextError:
         return
-    kinds = {"age": int, "points": int, "bill": float, "complaint": bool}
+    kinds: dict[str, type] = {"age": int, "points": int, "bill": float, "complaint": bool}
+    kinds |= {"interests": tuple, "renewal": datetime}
     for name, value in checked.items():
         assert type(value) is kinds.get(name, str)
         if isinstance(value, float):

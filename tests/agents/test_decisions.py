@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from agents.context import Contact
+from agents.context import Contact, Context, FeatureValue, PastEvent
 from agents.decisions import Decision, OutcomeEvent, Reason
 from agents.groups import Group
 from agents.mask import Mask
@@ -110,7 +110,7 @@ def test_a_decision_makes_the_contact_that_is_sent(
     action = build().actions[decision.action]
     assert decision.send_at is not None
     assert decision.contact(action) == Contact(
-        decision.send_at, "helper", "help", "service", "sms", "help/short@sms"
+        decision.send_at, "helper", "help", "service", "sms", "help/short@sms", (), "d1"
     )
     assert replace(decision, action=0, send_at=None).contact(build().actions[0]) is None
 
@@ -118,3 +118,24 @@ def test_a_decision_makes_the_contact_that_is_sent(
 def test_an_outcome_goes_through_json_and_back(noon: datetime) -> None:
     event = OutcomeEvent("o1", "d1", "bought", noon)
     assert OutcomeEvent.from_record(orjson.loads(orjson.dumps(event.to_record()))) == event
+
+
+def test_every_kind_of_feature_and_the_past_go_through_json(
+    decision: Decision, noon: datetime
+) -> None:
+    features: dict[str, FeatureValue] = {
+        "when": noon,
+        "likes": ("a", "b"),
+        "empty": (),
+        "loyal": True,
+        "name": "Ann",
+        "age": 3,
+        "bill": 2.5,
+    }
+    event = PastEvent(noon, "opened", "d0", "helper", "box", "promotion", "sms", "x", ("help",))
+    contact = Contact(noon, "helper", "box", "promotion", "sms", "x", ("help", "sale"), "d0")
+    context = Context("ann", decision.at, features, (contact,), (event,), {"a@1": 2.0}, "top")
+    known = replace(decision, context=context)
+    again = Decision.from_record(orjson.loads(orjson.dumps(known.to_record())))
+    assert again == known
+    assert again.context == context

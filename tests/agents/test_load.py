@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from agents.advising.advice import advise
 from agents.errors import DocumentError
 from agents.load import LoadedWorkspace, compile_agent, load_workspace, parse_workspace
 from agents.revision import Revision
 from agents.yamlsource import read_yaml
 
 DURATION = "expected a positive duration such as '30m', '24h' or '7d' (units s, m, h, d, w), got"
+PER = "expected a span such as '7d' or a period (hour, day, week, month, quarter, year)"
 CLOCK = "expected a time of day from '00:00' to '23:59', got"
 NAME = "expected a name of lower-case letters, digits and '_' that begins with a letter, got"
 
@@ -34,28 +40,29 @@ def replaced(text: str, old: str, new: str) -> str:
         ("currency: EUR\n", "", "workspace", "at currency: 'currency' is missing"),
         ("EUR", "eur", "currency", "at currency: expected a currency of three capitals such as"
          " 'EUR', got 'eur'"),
-        ("EUR", "12", "currency", "at currency: expected a valid string, got 12"),
+        ("EUR", "12", "currency", "at currency: expected text, got 12"),
         ("workspace: small", "workspace: Small GmbH", "workspace",
          f"at workspace: {NAME} 'Small GmbH'"),
         ("Europe/Berlin", "Europe/Berlim", "zone",
-         "at zone: expected an IANA time zone such as 'Europe/Berlin', got 'Europe/Berlim'"),
+         "at zone: expected an IANA time zone such as 'Europe/Berlin', got 'Europe/Berlim'; did you"
+         " mean 'Europe/Berlin'?"),
         ("type: integer", "type: integr", "type", "at customer.age.type: got 'integr';"
          " did you mean 'integer'?"),
         ("type: integer, ", "", "age", "at customer.age.type: 'type' is missing"),
         ("min: 0, max: 120", "min: 200, max: 120", "age",
          "at customer.age: expected min <= max, got 200 > 120"),
-        ("min: 0", "min: true", "min", "at customer.age.min: expected a valid number, got true"),
-        ("min: 0", "min: zero", "min", "at customer.age.min: expected a valid number, got 'zero'"),
-        ("[basic, plus]", "[]", "plan", "at customer.plan: expected 'values' for a category, and"
-         " for no other type"),
+        ("min: 0", "min: true", "min", "at customer.age.min: expected a number, got true"),
+        ("min: 0", "min: zero", "min", "at customer.age.min: expected a number, got 'zero'"),
+        ("[basic, plus]", "[]", "plan", "at customer.plan: expected 'values' for a category or"
+         " a set, and for no other type"),
         ("[basic, plus]", "[basic, basic]", "plan", "at customer.plan: expected each of 'values'"
          " once, got one of them twice"),
-        ("[basic, plus]", "[basic, 2]", "2]", "at customer.plan.values.1: expected a valid string,"
+        ("[basic, plus]", "[basic, 2]", "2]", "at customer.plan.values.1: expected text,"
          " got 2"),
         ("type: boolean", "type: boolean, max: 1", "complaint", "at customer.complaint: expected"
          " 'min' and 'max' only for numbers, got type 'boolean'"),
-        ("{type: boolean}", "boolean", "complaint", "at customer.complaint: expected an object,"
-         " got 'boolean'"),
+        ("{type: boolean}", "boolean", "complaint", "at customer.complaint: expected keys and"
+         " values, got 'boolean'"),
         ("complaint: {", "Com plaint: {", "Com", f"at customer.Com plaint: {NAME} 'Com plaint'"),
         ("{type: boolean}", "{type: zone}", "time_zone", "at customer.time_zone: expected one zone"
          " field at most, and 'complaint' is one"),
@@ -99,7 +106,7 @@ def test_a_wrong_workspace_is_refused_with_its_place(
     ("old", "new", "mark", "message"),
     [
         ("agent", "agnet", "agnet", "at agnet: unknown word 'agnet'; did you mean 'agent'?"),
-        ("helper", "null", "agent", "at agent: expected a valid string, got null"),
+        ("helper", "null", "agent", "at agent: expected text, got nothing"),
         ("window: 7d", "window: -7d", "window", f"at outcomes.bought.window: {DURATION} '-7d'"),
         ("window: 7d", "window: 0d", "window", f"at outcomes.bought.window: {DURATION} '0d'"),
         ("window: 7d", "window: 7", "window", f"at outcomes.bought.window: {DURATION} 7"),
@@ -107,8 +114,21 @@ def test_a_wrong_workspace_is_refused_with_its_place(
         ("window: 7d", "window: 999999w", "window", "at outcomes.bought.window: expected a"
          " duration of at most 3660d, got '999999w'"),
         ("value: 10, ", "", "bought", "at outcomes.bought.value: 'value' is missing"),
-        ("value: 10", "value: ten", "value", "at outcomes.bought.value: expected a valid number,"
-         " got 'ten'"),
+        ("value: 10", "value: ten", "value", "at outcomes.bought.value: expected a number, or"
+         " {property, min, max, typical}, got 'ten'"),
+        ("value: 10", "value: [10]", "value", "at outcomes.bought.value: expected a number, or"
+         " {property, min, max, typical}"),
+        ("value: 10", "value: 1000000000000", "value", "at outcomes.bought.value: expected less"
+         " than or equal to 1000000000, got 1000000000000"),
+        ("value: 10", "value: {propety: price, min: 0, max: 9, typical: 2}", "propety",
+         "at outcomes.bought.value.propety: unknown word 'propety'; did you mean 'property'?"),
+        ("value: 10", "value: {property: price, min: 0, max: 9}", "value",
+         "at outcomes.bought.value.typical: 'typical' is missing"),
+        ("value: 10", "value: {property: price, min: 0, max: 9, typical: 10}", "value",
+         "at outcomes.bought.value: expected min <= typical <= max, got 0, 10 and 9"),
+        ("value: 10", "value: {property: price, min: 0, max: .inf, typical: 10}", ".inf",
+         "at outcomes.bought.value.max: expected a plain decimal number such as 17 or 0.5, got"
+         " '.inf'"),
         ("count: each", "count: twice", "count", "at outcomes.complained.count: got 'twice'; use"
          " one of: each, once"),
         ("kind: service", "kind: servce", "kind", "at offers.help.kind: got 'servce'; did you mean"
@@ -120,8 +140,8 @@ def test_a_wrong_workspace_is_refused_with_its_place(
         ("[email, sms]", "[sms, sms]", "sms]", "at offers.help.channels.1: 'sms' is listed twice"),
         ("[email, sms]", "[]", "channels", "at offers.help.channels: expected at least 1 of"
          " them, got none"),
-        ("[email, sms]", "email", "channels", "at offers.help.channels: expected a valid array,"
-         " got 'email'"),
+        ("[email, sms]", "email", "channels", "at offers.help.channels: expected a list, as"
+         " in [one, two], got 'email'"),
         ("{text: Buy}", "{txt: Buy}", "txt", "at offers.sale.variants.plain.txt: unknown word"
          " 'txt'; did you mean 'text'?"),
         ("plain: ", "Plain: ", "Plain", f"at offers.sale.variants.Plain: {NAME} 'Plain'"),
@@ -134,26 +154,36 @@ def test_a_wrong_workspace_is_refused_with_its_place(
          " found no matching overload for '_>_' applied to '(int, string)'"),
         ("cost: 1", f"eligible: \"{'(' * 99}customer.complaint{')' * 99}\"", "eligible",
          "at offers.sale.eligible: CANCELLED: Expression recursion limit exceeded. limit: 32"),
-        ("cost: 1", "eligible: true", "eligible", "at offers.sale.eligible: expected a valid"
-         " string, got true"),
+        ("cost: 1", "eligible: true", "eligible", "at offers.sale.eligible: expected"
+         " text, got true"),
         ("cost: 1", f"eligible: {'x' * 2001}", "eligible", "at offers.sale.eligible: expected"
          " string to have at most 2000 characters, got 'xxx"),
         ("cost: 1", 'eligible: ""', "eligible", "at offers.sale.eligible: expected string to have"
          " at least 1 character, got ''"),
         ("agent: helper", "agent: helper\naudience: customer.ag > 1", "audience",
          "at audience: 1:9: undeclared reference to 'customer.ag'; did you mean 'customer.age'?"),
+        ("agent: helper", "agent: helper\naudience: customer.age = 1", "audience", "at audience:"
+         " 1:14: Syntax error: token recognition error at: '= '; compare with '=='"),
+        ("agent: helper", "agent: helper\naudience: customer.age > 1 and customer.age < 9",
+         "audience", "at audience: 1:18: Syntax error: mismatched input 'and' expecting <EOF>;"
+         " write && for and, || for or, ! for not"),
+        ("agent: helper", "agent: helper\nholdout: {control: 10%}", "control", "at"
+         " holdout.control: expected a number, got '10%'; write it as 0.1"),
+        ("text: Buy", "text: '{{ customer.agee }}'", "text: '{{", "at"
+         " offers.sale.variants.plain.text: line 1 of the template: expected a field of the"
+         " customer, got customer.agee; did you mean 'age'?"),
         ("agent: helper", "agent: helper\nalways_act: yes", "always_act", "at always_act: expected"
-         " a valid boolean, got 'yes'"),
+         " true or false, got 'yes'"),
         ("agent: helper", "agent: helper\npolicy: {floor: 1.5}", "floor", "at policy.floor:"
          " expected less than or equal to 1, got 1.5"),
         ("agent: helper", "agent: helper\npolicy: {settings: {prior: x}}", "prior",
-         "at policy.settings.prior: expected a valid number, got 'x'"),
+         "at policy.settings.prior: expected a number, got 'x'"),
         ("agent: helper", "agent: helper\nholdout: {control: 0.6, random: 0.4}", "holdout",
          "at holdout: expected control + random below 1, got 0.6 + 0.4"),
         ("agent: helper", "agent: helper\nholdout: {control: -0.1}", "control", "at"
          " holdout.control: expected greater than or equal to 0, got -0.1"),
         ("agent: helper", "agent: helper\nholdout: [0.1, 0.1]", "holdout", "at holdout: expected"
-         " an object"),
+         " keys and values"),
     ],
 )  # fmt: skip
 def test_a_wrong_agent_is_refused_with_its_place(
@@ -172,12 +202,19 @@ def test_a_wrong_agent_is_refused_with_its_place(
          " did you mean 'frequency_cap'?"),
         ("rule: frequency_cap, ", "", "cap:", "at guardrails.cap: 'rule' is missing; it says what"
          " it limits, as in 'rule: frequency_cap'"),
-        ("frequency_cap", "7", "cap:", "at guardrails.cap: unknown rule '7'; use one of: cooldown,"
-         " eligibility, frequency_cap"),
+        ("frequency_cap", "7", "cap:", "at guardrails.cap: unknown rule '7'; use one of: budget,"
+         " cooldown, eligibility, escalation"),
         ("max: 3", "max: -1", "max", "at guardrails.cap.max: expected greater than or equal to 0,"
          " got -1"),
-        ("max: 3", "max: 3.5", "max", "at guardrails.cap.max: expected a valid integer, got 3.5"),
-        ("per: 14d", "per: -14d", "per", f"at guardrails.cap.per: {DURATION} '-14d'"),
+        ("max: 3", "max: 3.5", "max", "at guardrails.cap.max: expected a whole number, got 3.5"),
+        ("per: 14d", "per: -14d", "per", f"at guardrails.cap.per: {PER}, got '-14d'"),
+        ("per: 14d", "per: [14d]", "per", f"at guardrails.cap.per: {PER}"),
+        ("per: 14d", "per: wek", "per", f"at guardrails.cap.per: {PER}, got 'wek'; did you mean"
+         " 'week'?"),
+        ("per: 14d", "per: 9999w", "per", "at guardrails.cap.per: expected a duration of at most"
+         " 3660d, got '9999w'"),
+        ("per: 14d", "per: week", "cap", "at guardrails.cap: expected 'window: calendar' with a"
+         " period such as week, and 'window: rolling' with a span such as 7d"),
         ("per: 14d", "pre: 14d", "pre", "at guardrails.cap.pre: unknown word 'pre'; did you mean"
          " 'per'?"),
         ("scope: all", "scope: al", "scope", "at guardrails.cap.scope: got 'al'; did you mean"
@@ -189,11 +226,25 @@ def test_a_wrong_agent_is_refused_with_its_place(
          "{rule: eligibility, when: customer.complain}", "when", "at guardrails.cap.when: 1:9:"
          " undeclared reference to 'customer.complain'; did you mean 'customer.complaint'?"),
         ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
-         "{rule: eligibility, when: customer.complaint, kinds: [service, sales]}", "sales",
-         "at guardrails.cap.kinds.1: got 'sales'; use one of: education, promotion, retention,"
+         "{rule: eligibility, when: customer.complaint, on: {kinds: [service, sales]}}", "sales",
+         "at guardrails.cap.on.kinds.1: got 'sales'; use one of: education, promotion, retention,"
          " service"),
         ("{rule: frequency_cap, max: 3, per: 14d, scope: all}", "{rule: cooldown, per: 14d}",
-         "per", "at guardrails.cap.per: unknown word 'per'; use one of: pause, rule, scope"),
+         "per", "at guardrails.cap.per: unknown word 'per'; use one of: after, except, on, pause,"
+         " rule, scope, times, within"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
+         "{rule: cooldown, pause: 1d, after: bought}", "after", "at guardrails.cap.after: expected"
+         " contact, response, rejection or a list of events such as [purchased], got 'bought'"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
+         "{rule: cooldown, pause: 1d, after: [Bought]}", "Bought", "at guardrails.cap.after.0:"
+         f" {NAME} 'Bought'"),
+        ("{rule: frequency_cap, max: 3, per: 14d, scope: all}",
+         "{rule: sequence, steps: [{kinds: [service]}], within: 1d, restart: 1d}", "steps",
+         "at guardrails.cap.steps: expected at least 2 of them, got 1"),
+        ("scope: all", "on: {}", "on", "at guardrails.cap.on: expected at least one of kinds,"
+         " stages, offers, tags, channels"),
+        ("scope: all", "on: {kind: [service]}", "kind:", "at guardrails.cap.on.kind: unknown word"
+         " 'kind'; did you mean 'kinds'?"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("document", ["workspace", "agent"])
@@ -235,6 +286,133 @@ def test_an_agent_cannot_replace_a_rule_of_the_workspace(build: Callable[..., Re
     )
 
 
+INVALID = "expected a plain decimal number such as 17 or 0.5, got"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "message"),
+    [
+        ("window: 7d", "window: 21:00", "window", f"at outcomes.bought.window: {DURATION} '21:00'"),
+        ("kind: service", "kind: NO", "kind", "at offers.help.kind: got 'NO'; use one of:"
+         " education, promotion, retention, service"),
+        ("cost: 1", "on: 1", "on: 1", "at offers.sale.on: unknown word 'on'"),
+        ("cost: 1", "cost: 017", "017", f"at offers.sale.cost: {INVALID} '017'"),
+        ("cost: 1", "cost: 0o17", "0o17", f"at offers.sale.cost: {INVALID} '0o17'"),
+        ("cost: 1", f"cost: {'9' * 400}", "9999", f"at offers.sale.cost: {INVALID} '{'9' * 40}'"),
+        ("cost: 1", "cost: .nan", ".nan", f"at offers.sale.cost: {INVALID} '.nan'"),
+        ("cost: 1", "cost: &a 1", "&a", "at offers.sale.cost: anchors and aliases are not"),
+        ("cost: 1", "cost: *a", "*a", "at offers.sale.cost: anchors and aliases are not accepted"),
+        ("cost: 1", "cost: !!float 1", "!!float", "at offers.sale.cost: tags are not accepted"),
+        ("cost: 1", "cost: 1\n    cost: 2", "cost: 2", "at offers.sale: the key 'cost' stands here"
+         " a second time"),
+        ("cost: 1", f"cost: {'[' * 30}{']' * 30}", "", "expected at most 20 levels of nesting"),
+        ("cost: 1", f"start: {'2' * 400}", "2222", f"at offers.sale.start: {INVALID}"),
+        ("cost: 1", "start: 2026-02-30", "start", "at offers.sale.start: expected a day such as"
+         " '2026-03-31', of the years 1900 to 2999, got '2026-02-30'"),
+        ("cost: 1", "start: 2026-03-02\n    end: 2026-03-01", "sale", "at offers.sale: expected"
+         " start <= end, got 2026-03-02 > 2026-03-01"),
+        ("cost: 1", "includes: [../help]", "../help", f"at offers.sale.includes.0: {NAME}"
+         " '../help'"),
+        ("{text: Buy}", "{text: Buy, locales: {../de: {}}}", "../de", "at"
+         " offers.sale.variants.plain.locales.../de: expected a language tag such as 'de' or"
+         " 'de-AT', got '../de'"),
+        ("{text: Buy}", "{text: '{{ customer.agee }}'}", "text: '{{", "at"
+         " offers.sale.variants.plain.text: "),
+        ("{text: Buy}", "{subject: '{{ customer.__class__ }}'}", "subject", "at"
+         " offers.sale.variants.plain.subject: "),
+        ("{text: Buy}", "{locales: {de: {text: '{% for x in y %}{% endfor %}'}}}", "text: '{%",
+         "at offers.sale.variants.plain.locales.de.text: "),
+    ],
+)  # fmt: skip
+def test_hostile_and_surprising_input_is_one_clear_error(
+    build: Callable[..., Revision], agent_text: str, old: str, new: str, mark: str, message: str
+) -> None:
+    text = replaced(agent_text, old, new)
+    with pytest.raises(DocumentError) as caught:
+        compile_agent(text, "agent.yaml", build().workspace)
+    error = str(caught.value)
+    where = f"agent.yaml:{place(text, mark)}: " if mark else ""
+    assert error.startswith(where + message) if mark else message in error
+    assert "\n" not in error
+    assert len(error) < 400
+
+
+def test_a_zone_that_climbs_out_is_refused(workspace_text: str) -> None:
+    text = replaced(workspace_text, "Europe/Berlin", "../../etc/passwd")
+    with pytest.raises(DocumentError, match="zone: expected an IANA time zone such as"):
+        parse_workspace(read_yaml(text, "f.yaml"))
+
+
+EXAMPLE = Path(__file__).parents[2] / "agents" / "examples" / "telecom"
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SHARED = (EXAMPLE / "workspace.yaml").read_text("utf-8").splitlines()
+LINES = (EXAMPLE / "agents" / "retention.yaml").read_text("utf-8").splitlines()
+PIECES = st.sampled_from(
+    ["{", "}", "[", "]", ":", "- ", "&a ", "*a", "!!x ", "null", "~", "{}", "[]", "-1", "1.0e9",
+     ".inf", "'", '"', "{{", "{%", "customer.", "14d", "rule: ", "on: {", "\t", "\x00", "é", "0x1F",
+     "|", ">", "---", "%YAML 1.1", "file: ../x", "true", "9" * 400]
+)  # fmt: skip
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["drop", "double", "insert", "replace", "swap"]),
+        st.integers(0, 1_000),
+        st.integers(0, 80),
+        PIECES,
+    ),
+    min_size=1,
+    max_size=4,
+)
+Edits = list[tuple[str, int, int, str]]
+
+
+def mutilated(original: list[str], edits: Edits) -> str:
+    lines = list(original)
+    for what, number, column, piece in edits:
+        index = number % len(lines)
+        line = lines[index]
+        lines[index] = {
+            "drop": "",
+            "double": f"{line}\n{line}",
+            "insert": line[:column] + piece + line[column:],
+            "replace": f"{line[: line.find(':') + 1]} {piece}",
+            "swap": lines[(index + column) % len(lines)],
+        }[what]
+    return "\n".join(lines)
+
+
+@settings(max_examples=250)
+@given(edits=EDITS)
+def test_a_mutilated_agent_is_refused_with_its_place_or_can_be_advised(
+    telecom: LoadedWorkspace, edits: Edits
+) -> None:
+    text = mutilated(LINES, edits)
+    refused = ""
+    try:
+        revision = compile_agent(text, "f.yaml", telecom.workspace)
+    except DocumentError as error:
+        refused = str(error)
+    assert not refused or re.match(r"f\.yaml:[1-9]\d*:[1-9]\d*: ", refused)
+    if not refused:
+        name, source = revision.agent.agent, read_yaml(text, "f.yaml")
+        loaded = LoadedWorkspace(
+            telecom.workspace, {name: revision}, {name: text}, {name: source}, telecom.source
+        )
+        assert all(str(advice) for advice in advise(loaded, NOW))
+
+
+@settings(max_examples=150)
+@given(edits=EDITS)
+def test_a_mutilated_workspace_is_refused_with_its_place_or_loads(edits: Edits) -> None:
+    refused = ""
+    try:
+        parse_workspace(read_yaml(mutilated(SHARED, edits), "f.yaml"))
+    except DocumentError as error:
+        refused = str(error)
+    assert not refused or re.match(r"f\.yaml:[1-9]\d*:[1-9]\d*: ", refused)
+
+
 def write(folder: Path, workspace: str, **agents: str) -> Path:
     (folder / "agents").mkdir(parents=True)
     (folder / "workspace.yaml").write_text(workspace, encoding="utf-8")
@@ -247,7 +425,7 @@ def test_the_example_workspace_loads(telecom: LoadedWorkspace) -> None:
     assert list(telecom.revisions) == list(telecom.texts) == ["retention"]
     revision = telecom.revisions["retention"]
     assert compile_agent(telecom.texts["retention"], "x.yaml", telecom.workspace).id == revision.id
-    values = {outcome.value > 0 for outcome in revision.agent.outcomes.values()}
+    values = {outcome.worth > 0 for outcome in revision.agent.outcomes.values()}
     assert values == {True, False}
     assert {offer.kind for offer in revision.agent.offers.values()} >= {"service", "retention"}
 

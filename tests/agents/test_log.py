@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy as np
 import orjson
 import pytest
 
-from agents.context import Contact
-from agents.decisions import Decision, OutcomeEvent, Reason
+from agents.context import Contact, PastEvent
+from agents.decisions import Decision, OutcomeEvent, Reason, read_context
 from agents.groups import Group
 from agents.log import SCHEMA, hash_customer, log_row, log_table
 from agents.revision import Revision
@@ -102,6 +103,18 @@ def test_none_has_a_row_without_a_sending_instant(
     log_table([made]).validate(full=True)
 
 
+def test_how_several_agents_were_settled_is_in_the_row(
+    decision: Decision, revision: Revision, noon: datetime
+) -> None:
+    assert row(decision, revision, noon)["arbitration"] is None
+    settled = {"chosen": "helper", "bids": [], "explored": False, "cost": 0.5}
+    made = log_row(7, decision, revision, [], now=noon, key=KEY, arbitration=settled)
+    (back,) = log_table([made])["arbitration"].to_pylist()
+    assert orjson.loads(back) == settled
+    without = {name: value for name, value in made.items() if name != "arbitration"}
+    assert log_table([without])["arbitration"].to_pylist() == [None]
+
+
 def test_the_customer_is_nowhere_in_the_row(
     decision: Decision, revision: Revision, noon: datetime
 ) -> None:
@@ -121,3 +134,32 @@ def test_the_hash_depends_on_key_and_customer_and_on_nothing_else() -> None:
 
 def test_an_empty_log_has_the_schema() -> None:
     assert log_table([]).schema == SCHEMA
+
+
+def test_the_context_of_a_row_is_the_decisions_own(
+    decision: Decision, revision: Revision, noon: datetime
+) -> None:
+    past = PastEvent(noon - DAY, "complained", "d0", "helper", "sale", "promotion", "sms", "x")
+    context = replace(decision.context, events=(past,), usage={"a@1": 2.0}, placement="banner")
+    made = row(replace(decision, context=context), revision, noon)
+    record = orjson.loads(made["context"])
+    again = read_context(record, customer=context.customer, at=context.at)
+    assert again == context
+
+
+def test_outcomes_in_a_row_have_their_weighed_amounts(
+    build: Callable[..., Revision], decision: Decision, noon: datetime
+) -> None:
+    paid = build(
+        outcomes="""
+  sale:
+    event: paid
+    value: {property: amount, min: 0, max: 90, typical: 20}
+    weight: 0.5
+    window: 7d"""
+    )
+    event = OutcomeEvent("o1", "d1", "paid", noon + DAY, {"amount": 30.0})
+    made = row(decision, paid, noon + 8 * DAY, event)
+    assert made["outcomes"] == [{"outcome": "sale", "value": 15.0, "at": noon + DAY}]
+    assert made["reward"] == 15.0 - 1.5
+    log_table([made]).validate(full=True)

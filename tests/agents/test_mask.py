@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,24 +8,28 @@ import pytest
 
 from agents.context import Contact
 from agents.guardrails import Bar, Moment
+from agents.guardrails.base import Plain
 from agents.load import LoadedWorkspace
-from agents.mask import ALWAYS_ACT, Mask, make_mask
+from agents.mask import ALWAYS_ACT, Mask, ask, ask_among, make_mask
 from agents.revision import Revision
 
-GATE = "{gate: {rule: eligibility, when: customer.age >= 18, kinds: [promotion]}}"
+GATE = "{gate: {rule: eligibility, when: customer.age >= 18, on: {kinds: [promotion]}}}"
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A rule that bars one action and then fails."""
+class Broken(Plain):
+    """A rule that bars one action and then fails, whichever way it is asked."""
 
-    name: str = "broken"
-    actions: tuple[int, ...] = (1, 2, 3)
-    lookback: timedelta = timedelta(0)
+    name = "broken"
+
+    def __init__(self, *actions: int) -> None:
+        self.actions = actions
 
     def bars(self, moment: Moment) -> Iterator[Bar]:
         yield Bar((1,), "a proper reason")
         raise RuntimeError("the wire was cut")
+
+    def bars_among(self, moment: Moment, allowed: Sequence[bool]) -> Iterator[Bar]:
+        return self.bars(moment)
 
 
 def reasons(revision: Revision, features: dict[str, object], at: datetime) -> dict[str, str | None]:
@@ -119,12 +122,30 @@ def test_a_rule_that_fails_bars_everything_it_speaks_of(
 ) -> None:
     revision = build()
     moment = revision.moment(revision.context("ann", noon, features))
-    mask = make_mask((Broken(), *revision.guardrails), moment, 6, always_act=False)
+    proper = "broken: a proper reason"
     why = "broken: could not be checked (RuntimeError: the wire was cut)"
-    assert mask.reasons == (None, why, why, why, None, None)
-    mask = make_mask((Broken(actions=(1, 2, 3, 4, 5)),), moment, 6, always_act=True)
+    rules = (Broken(1, 2, 3), *revision.guardrails)
+    mask = make_mask(rules, (), moment, 6, always_act=False)
+    assert mask.reasons == (None, proper, why, why, None, None)
+    mask = make_mask((), (Broken(1, 2, 3),), moment, 6, always_act=False)
+    assert mask.reasons == (None, proper, why, why, None, None)
+    mask = make_mask((Broken(1, 2, 3, 4, 5),), (), moment, 6, always_act=True)
     assert mask.all_barred
     assert mask.reasons[0] is None
+
+
+def test_one_rule_alone_says_what_it_says_in_the_mask(
+    build: Callable[..., Revision], features: dict[str, object], noon: datetime
+) -> None:
+    revision = build(guardrails=GATE)
+    moment = revision.moment(revision.context("ann", noon, features | {"age": 17}))
+    gate = next(rule for rule in revision.guardrails if rule.name == "gate")
+    alone = ask(gate, moment, 6)
+    assert alone == list(revision.mask(moment.context).reasons)
+    assert alone[-1] == "gate: customer.age >= 18 is false"
+    assert ask_among(Broken(5), moment, [True] * 6)[5] == (
+        "broken: could not be checked (RuntimeError: the wire was cut)"
+    )
 
 
 def test_the_first_reason_stands(

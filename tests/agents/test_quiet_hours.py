@@ -117,3 +117,67 @@ def test_a_span_that_the_spring_gap_swallows_is_never_quiet(
         assert reasons(build(gap), features, at)["help/short@sms"] is None
     fold = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # 02:30 for the second time
     assert reasons(build(gap), features, fold)["help/short@sms"] is not None
+
+
+QUEUED = {
+    "channels": """
+  email:
+    windows: {late: {from: "20:00", to: "23:00"}, gap: {from: "02:00", to: "03:00", days: [sun]}}
+    quiet_hours: {from: "03:00", to: "08:00", on_hit: queue}
+  sms: {quiet_hours: {from: "21:00", to: "08:00", on_hit: queue, days: [fri, sat]}}"""
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("2026-01-16T19:59:59Z", "2026-01-16T19:59:59Z"),  # a Friday, 20:59:59
+        ("2026-01-16T20:00:00Z", "2026-01-17T07:00:00Z"),
+        ("2026-01-17T22:00:00Z", "2026-01-18T07:00:00Z"),
+        ("2026-01-18T22:00:00Z", "2026-01-18T22:00:00Z"),  # a Sunday night is not quiet
+    ],
+)
+def test_what_is_queued_is_sent_when_the_quiet_ends(
+    build: Callable[..., Revision], features: dict[str, object], text: str, sent: str
+) -> None:
+    revision, at = build(QUEUED), datetime.fromisoformat(text)
+    assert reasons(revision, features, at)["help/short@sms"] is None
+    action = revision.actions[revision.index("help/short@sms")]
+    send_at = revision.send_at(action, revision.context("ann", at, features))
+    assert send_at == datetime.fromisoformat(sent)
+
+
+def test_a_window_without_an_instant_within_nine_days_is_barred(
+    build: Callable[..., Revision], features: dict[str, object]
+) -> None:
+    """The spring gap leaves out the only hour of the only day."""
+    found = reasons(build(QUEUED), features, datetime(2026, 3, 23, 12, tzinfo=UTC))
+    assert found["help/short@email#gap"] == "quiet_hours: the sending instant is unknown"
+    assert found["help/short@email#late"] is None
+    found = reasons(build(QUEUED), features, datetime(2026, 3, 30, 12, tzinfo=UTC))
+    assert found["help/short@email#gap"] is None
+
+
+def test_an_unknown_zone_bars_what_would_be_queued(
+    build: Callable[..., Revision], features: dict[str, object], noon: datetime
+) -> None:
+    found = reasons(build(QUEUED), features | {"time_zone": None}, noon)
+    assert found["help/short@sms"] == found["help/short@email#late"] == NO_ZONE
+
+
+@pytest.mark.parametrize(
+    ("text", "quiet"),
+    [
+        ("2026-01-17T06:59:59Z", True),  # Saturday morning belongs to Friday's night
+        ("2026-01-16T06:59:59Z", False),
+        ("2026-01-19T06:59:59Z", False),  # Monday morning to Sunday's
+        ("2026-01-18T06:59:59Z", True),
+    ],
+)
+def test_quiet_hours_of_some_weekdays(
+    build: Callable[..., Revision], features: dict[str, object], text: str, quiet: bool
+) -> None:
+    days = '{from: "21:00", to: "08:00", days: [fri, sat]}'
+    revision = build({"channels": f"{{email: {{}}, sms: {{quiet_hours: {days}}}}}"})
+    found = reasons(revision, features, datetime.fromisoformat(text))["help/short@sms"]
+    assert (found is not None) is quiet

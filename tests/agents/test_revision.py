@@ -145,3 +145,34 @@ def test_a_revision_has_the_contexts_zone_and_sending_instants(
     unknown = revision.moment(revision.context("ann", noon, {}))
     assert unknown.zone is None
     assert unknown.sends == {("email", "am"): None, ("sms", ""): noon}
+
+
+def test_a_moment_is_worked_out_once_for_all_rules(
+    build: Callable[..., Revision], features: dict[str, object], noon: datetime
+) -> None:
+    windows = '{email: {windows: {late: {from: "17:00", to: "20:00"}}}, sms: {}}'
+    revision = build({"channels": windows}, audience="customer.age >= 18 && customer.bill > 1.0")
+    context = revision.context("ann", noon, features)
+    moment = revision.moment(context)
+    assert moment.zone == "Europe/Berlin"
+    assert moment.sends == {("email", "late"): noon.replace(hour=16), ("sms", ""): noon}
+    for action in revision.actions[1:]:
+        assert moment.send_at(action) == revision.send_at(action, context)
+    unknown = revision.moment(revision.context("ann", noon, features | {"time_zone": None}))
+    assert (unknown.zone, unknown.sends["email", "late"]) == (None, None)
+
+
+@pytest.mark.parametrize("field", ["age", "bill", "complaint"])
+def test_every_field_that_an_expression_reads_is_bound(
+    build: Callable[..., Revision], features: dict[str, object], noon: datetime, field: str
+) -> None:
+    revision = build(
+        audience="customer . age > 1",  # as CEL lets it be written
+        guardrails="""
+  calm: {rule: suppression, when: customer.complaint}
+  rich: {rule: eligibility, when: customer.bill > 1.0}""",
+    )
+    assert not revision.mask(revision.context("ann", noon, features)).all_barred
+    without = revision.mask(revision.context("ann", noon, features | {field: None}))
+    assert without.all_barred
+    assert str(without.reasons[1]).endswith(f"is unknown: no value for customer.{field}")

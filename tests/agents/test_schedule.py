@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.schedule import next_within, within
-from agents.spec import LocalSpan
+from agents.schedule import Timetable, next_open, sending_at, week_of, within
+from agents.spec import WEEKDAYS, Channel, LocalSpan
 
 MINUTE = timedelta(minutes=1)
 # Zones with a clock change near the instant: by an hour, half an hour, two hours, a whole day.
@@ -31,6 +32,12 @@ def span(begin: str, end: str) -> LocalSpan:
     return LocalSpan.model_validate(
         {"from": time.fromisoformat(begin), "to": time.fromisoformat(end)}
     )
+
+
+def next_within(daily: LocalSpan, now: datetime, zone: str) -> datetime:
+    found = next_open(week_of(daily), now, zone)
+    assert found is not None
+    return found
 
 
 def at(text: str) -> datetime:
@@ -183,3 +190,169 @@ def test_the_clock_does_change_there(zone: str, text: str) -> None:
     rules = ZoneInfo(zone)
     offsets = {(at(text) + day).astimezone(rules).utcoffset() for day in (-MINUTE, 0 * MINUTE)}
     assert len(offsets) == 2
+
+
+WEEK = [
+    # Monday night covers Tuesday morning, and neither Monday morning nor Tuesday night.
+    ("21:00", "08:00", ["mon"], "2026-01-12T20:59:59+01:00", False),
+    ("21:00", "08:00", ["mon"], "2026-01-12T07:00:00+01:00", False),
+    ("21:00", "08:00", ["mon"], "2026-01-12T21:00:00+01:00", True),
+    ("21:00", "08:00", ["mon"], "2026-01-13T07:59:59+01:00", True),
+    ("21:00", "08:00", ["mon"], "2026-01-13T21:00:00+01:00", False),
+    # Sunday night covers Monday morning, over the end of the week and of the year.
+    ("22:00", "06:00", ["sun"], "2026-01-12T05:59:59+01:00", True),
+    ("22:00", "06:00", ["sun"], "2026-01-12T06:00:00+01:00", False),
+    ("22:00", "06:00", ["thu"], "2027-01-01T00:00:00+01:00", True),
+    ("09:00", "17:00", ["tue"], "2028-02-29T09:00:00+01:00", True),
+    ("09:00", "17:00", ["wed"], "2028-02-29T09:00:00+01:00", False),
+    ("00:00", "08:00", ["sat", "sun"], "2026-01-17T00:00:00+01:00", True),
+    ("00:00", "08:00", ["sat", "sun"], "2026-01-16T23:59:59+01:00", False),
+]
+
+
+@pytest.mark.parametrize(("begin", "end", "days", "local", "inside"), WEEK)
+def test_a_span_belongs_to_the_weekday_on_which_it_begins(
+    begin: str, end: str, days: list[str], local: str, inside: bool
+) -> None:
+    daily = LocalSpan.model_validate_json(_json(begin, end, days))
+    assert within(daily, at(local), "Europe/Berlin") is inside
+
+
+def _json(begin: str, end: str, days: list[str]) -> str:
+    return json.dumps({"from": begin, "to": end, "days": days})
+
+
+def channel(quiet: LocalSpan | None, on_hit: str, window: LocalSpan | None) -> Channel:
+    document: dict[str, object] = {}
+    if quiet is not None:
+        document["quiet_hours"] = quiet.model_dump(mode="json", by_alias=True) | {"on_hit": on_hit}
+    if window is not None:
+        document["windows"] = {"slot": window.model_dump(mode="json", by_alias=True)}
+    return Channel.model_validate_json(json.dumps(document))
+
+
+NIGHT = span("21:00", "08:00")
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "expected"),
+    [
+        (None, "2026-01-14T20:59:59.5+01:00", "2026-01-14T20:59:59.5+01:00"),
+        (None, "2026-01-14T21:00+01:00", "2026-01-15T08:00+01:00"),
+        (None, "2026-01-15T07:59:59.9+01:00", "2026-01-15T08:00+01:00"),
+        (None, "2026-03-28T22:00+01:00", "2026-03-29T08:00+02:00"),
+        (None, "2026-10-24T22:00+02:00", "2026-10-25T08:00+01:00"),
+        (span("07:00", "09:00"), "2026-01-14T06:00+01:00", "2026-01-14T08:00+01:00"),
+        (span("07:00", "09:00"), "2026-01-14T09:00+01:00", "2026-01-15T08:00+01:00"),
+        (span("20:00", "23:00"), "2026-01-14T21:30+01:00", "2026-01-15T20:00+01:00"),
+        (span("22:00", "07:00"), "2026-01-14T12:00+01:00", None),  # quiet whenever it is open
+    ],
+)
+def test_quiet_hours_that_queue_move_the_sending_instant(
+    window: LocalSpan | None, now: str, expected: str | None
+) -> None:
+    found = sending_at(
+        channel(NIGHT, "queue", window), "slot" if window else "", at(now), "Europe/Berlin"
+    )
+    assert found == (None if expected is None else at(expected))
+
+
+def test_quiet_hours_that_discard_leave_the_sending_instant() -> None:
+    now = at("2026-01-14T22:00+01:00")
+    assert sending_at(channel(NIGHT, "discard", None), "", now, "Europe/Berlin") == now
+    assert sending_at(channel(NIGHT, "discard", None), "", now, None) == now
+    early = channel(NIGHT, "discard", span("06:00", "09:00"))
+    assert sending_at(early, "slot", now, "Europe/Berlin") == at("2026-01-15T06:00+01:00")
+
+
+def test_without_a_zone_no_window_and_no_queue_has_an_instant() -> None:
+    now = at("2026-01-14T12:00Z")
+    assert sending_at(channel(NIGHT, "queue", None), "", now, None) is None
+    assert sending_at(channel(None, "", NIGHT), "slot", now, None) is None
+    assert sending_at(channel(None, "", None), "", now, None) == now
+
+
+def test_a_weekly_window_that_the_spring_gap_swallows_is_too_far_away() -> None:
+    gap = LocalSpan.model_validate_json(_json("02:00", "03:00", ["sun"]))
+    berlin = "Europe/Berlin"
+    week = week_of(gap)
+    assert next_open(week, at("2026-03-22T01:30Z"), berlin) == at("2026-03-22T01:30Z")
+    assert next_open(week, at("2026-03-22T02:00Z"), berlin) is None  # after two weeks
+    assert next_open(week, at("2026-03-27T00:00Z"), berlin) == at("2026-04-05T00:00Z")  # 9 days
+    assert next_open(week, at("2026-03-26T23:59:59Z"), berlin) is None
+    assert next_open(bytes(10_080), at("2026-03-22T02:00Z"), berlin) is None
+
+
+def test_a_clock_that_changes_there_and_back_within_a_week() -> None:
+    """Recife went on summer time on 8 October 2000 and gave it up on the 15th, at midnight."""
+    late = week_of(LocalSpan.model_validate_json(_json("23:30", "23:35", ["sat"])))
+    now = at("2000-10-08T02:40Z")  # Saturday 23:40, ten minutes too late
+    assert next_open(late, now, "America/Recife") == at("2000-10-15T01:30Z")
+
+
+weekly = st.builds(
+    lambda daily, days: daily.model_copy(update={"days": tuple(days)}),
+    spans,
+    st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=7, unique=True),
+)
+TWICE = [  # clocks that change twice within a week, there and back
+    ("America/Recife", "2000-10-08T03:00Z"),
+    ("Asia/Gaza", "2040-10-20T00:00Z"),
+    ("America/St_Johns", "2006-10-29T02:31Z"),  # at 00:01, back over midnight
+    ("America/Sao_Paulo", "2018-11-04T03:00Z"),  # a day that begins at 01:00
+]
+
+
+def inside(daily: LocalSpan, local: datetime) -> bool:
+    """What a span means, in the fewest words."""
+    clock, day = local.time(), local.weekday()
+    if daily.from_ < daily.to:
+        return daily.from_ <= clock < daily.to and WEEKDAYS[day] in daily.days
+    if clock >= daily.from_:
+        return WEEKDAYS[day] in daily.days
+    return clock < daily.to and WEEKDAYS[day - 1] in daily.days
+
+
+@settings(max_examples=30)
+@given(
+    st.none() | weekly, st.sampled_from(["queue", "discard"]), st.none() | weekly,
+    st.integers(-8 * 1440, 1440), st.sampled_from(CHANGES + TWICE),
+)  # fmt: skip
+def test_the_sending_instant_is_the_first_that_the_clock_on_the_wall_allows(
+    quiet: LocalSpan | None, on_hit: str, window: LocalSpan | None, minutes: int,
+    change: tuple[str, str],
+) -> None:  # fmt: skip
+    zone, now = change[0], at(change[1]) + minutes * MINUTE
+    reach = channel(quiet, on_hit, window)
+    slot = (("ch", "slot" if window else ""),)
+    found = sending_at(reach, slot[0][1], now, zone)
+    assert Timetable({"ch": reach}, slot).sends(now, zone) == {slot[0]: found}
+    rules = ZoneInfo(zone)
+    for step in range(9 * 1440 + 1):
+        instant = now + step * MINUTE
+        local = instant.astimezone(rules)
+        silent = quiet is not None and on_hit == "queue" and inside(quiet, local)
+        if (window is None or inside(window, local)) and not silent:
+            assert found == instant
+            return
+    assert found is None
+
+
+@given(weekly, st.integers(0, 40 * 365 * 1440), st.sampled_from(ZONES))
+def test_a_week_of_minutes_says_what_the_span_says(
+    daily: LocalSpan, minute: int, zone: str
+) -> None:
+    instant = datetime(2000, 1, 1, tzinfo=UTC) + minute * MINUTE + timedelta(seconds=59.999)
+    assert within(daily, instant, zone) is inside(daily, instant.astimezone(ZoneInfo(zone)))
+
+
+@given(st.lists(st.tuples(st.none() | weekly, st.none() | weekly), min_size=1, max_size=4),
+       st.integers(0, 30 * 365 * 1440), st.sampled_from([None, *ZONES]))  # fmt: skip
+def test_a_timetable_is_the_sending_instant_of_each_slot(
+    parts: list[tuple[LocalSpan | None, LocalSpan | None]], minute: int, zone: str | None
+) -> None:
+    now = datetime(2000, 1, 1, tzinfo=UTC) + minute * MINUTE
+    channels = {f"c{i}": channel(quiet, "queue", window) for i, (quiet, window) in enumerate(parts)}
+    slots = [(name, next(iter(reach.windows), "")) for name, reach in channels.items()]
+    sends = Timetable(channels, slots).sends(now, zone)
+    assert sends == {slot: sending_at(channels[slot[0]], slot[1], now, zone) for slot in slots}

@@ -14,7 +14,7 @@ DOCUMENTS = [
     for thing in vars(spec).values()
     if isinstance(thing, type)
     and issubclass(thing, BaseModel)
-    and thing.__module__ == "agents.spec"
+    and thing.__module__.startswith("agents.spec.")
 ]
 
 
@@ -44,6 +44,11 @@ def test_every_document_is_frozen_strict_and_refuses_what_it_does_not_know(
     assert config.get("strict")
     assert config.get("extra") == "forbid"
     assert config.get("allow_inf_nan") is False
+
+
+def test_the_documents_are_all_there() -> None:
+    assert len(DOCUMENTS) >= 30
+    assert {spec.Workspace, spec.Agent, spec.Step, spec.SequenceSpec} <= set(DOCUMENTS)
 
 
 def test_documents_cannot_be_changed(build: Callable[..., Revision]) -> None:

@@ -42,6 +42,11 @@ def test_a_duration_no_instant_can_be_moved_by_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+def test_ten_years_are_the_longest_duration() -> None:
+    assert parse_duration("3660d") == timedelta(days=3_660)
+    assert parse_duration("522w") == timedelta(weeks=522)
+
+
 @given(st.integers(1, 999_999), st.sampled_from("smhdw"))
 def test_a_described_duration_reads_back_as_the_same(count: int, unit: str) -> None:
     try:

@@ -8,6 +8,8 @@ from agents.errors import DocumentError
 from agents.yamlsource import MAX_BYTES, read_yaml
 
 ANCHORS = "anchors and aliases are not accepted; write it out"
+BANG = "put quotes around text that begins with '!'"
+KEY = "expected a name as key; put quotes around text that begins with '{'"
 NUMBER = "expected a plain decimal number such as 17 or 0.5, got {!r};"
 NUMBER += " put quotes around it if it is text"
 MAPPING = "expected keys and values, as in 'agent: name'"
@@ -54,11 +56,12 @@ def test_values_are_plain_and_unsurprising(text: str, value: dict[str, object]) 
         ("a: &x 1", f"1:4: at a: {ANCHORS}"),
         ("a: *x", f"1:4: at a: {ANCHORS}"),
         (ALIAS_BOMB, f"1:4: at a: {ANCHORS}"),
-        ("a: !foo 1", "1:4: at a: tags are not accepted, got !foo"),
-        ("a: ! 1", "1:4: at a: tags are not accepted, got !"),
+        ("a: !foo 1", f"1:4: at a: tags are not accepted, got !foo; {BANG}"),
+        ("a: ! 1", f"1:4: at a: tags are not accepted, got !; {BANG}"),
         (
             "a: !!python/object/apply:os.system [echo]",
-            "1:4: at a: tags are not accepted, got tag:yaml.org,2002:python/object/apply:os.system",
+            "1:4: at a: tags are not accepted, got tag:yaml.org,2002:python/object/apply:os.system;"
+            f" {BANG}",
         ),
         ("a: 017", f"1:4: at a: {NUMBER.format('017')}"),
         ("a: 0x1F", f"1:4: at a: {NUMBER.format('0x1F')}"),
@@ -83,12 +86,28 @@ def test_values_are_plain_and_unsurprising(text: str, value: dict[str, object]) 
         (f"a: {'[' * 1000}{']' * 1000}", f"1:24: at a.0.0: {DEEP}"),
         ("[" * 100_000, f"1:1: {MAPPING}"),
         ("".join(f"{' ' * i}a:\n" for i in range(100)), f"22:22: at a.a.a: {DEEP}"),
-        ("? [a, b]\n: 1", "1:3: expected a name as key"),
-        ("{a: 1}: 2", "1:1: expected a name as key"),
-        ("a: [1, 2\nb: 3", "2:2: this is not YAML: expected ',' or ']', but got ':'"),
-        ("a: 1\n b: 2", "2:3: this is not YAML: mapping values are not allowed here"),
-        ("a:\n\t- 1", "2:1: this is not YAML: found character '\\t' that cannot start any token"),
-        ("a: @x", "1:4: this is not YAML: found character '@' that cannot start any token"),
+        ("? [a, b]\n: 1", f"1:3: {KEY}"),
+        ("{a: 1}: 2", f"1:1: {KEY}"),
+        (
+            "a: [1, 2\nb: 3",
+            "2:2: this is not YAML: expected ',' or ']', but got ':'; put quotes around text that"
+            " holds ': ', and close every bracket",
+        ),
+        (
+            "a: 1\n b: 2",
+            "2:3: this is not YAML: mapping values are not allowed here; check the indentation, and"
+            " put quotes around text that holds ': '",
+        ),
+        (
+            "a:\n\t- 1",
+            "2:1: this is not YAML: found character '\\t' that cannot start any token; indent with"
+            " spaces",
+        ),
+        (
+            "a: @x",
+            "1:4: this is not YAML: found character '@' that cannot start any token; put quotes"
+            " around text that begins with it",
+        ),
         ("a: 1\nb: \0", r"2:4: this is not YAML: the character '\x00' is not accepted"),
         ("a: 1\nbé: \ud800", r"2:5: this is not YAML: the character '\ud800' is not accepted"),
         ('a: "\\ud800"', r"1:4: at a: the character '\ud800' is not accepted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from agents.load import load_workspace
 from agents.log import log_row, log_table
 from agents.revision import Revision
 from experiments.logs import LoggedDecisions
+from experiments.tracking import open_tracking
 from policies.base import Lesson
 from policies.decide import decide
 from policies.hybrid import HybridThompson
@@ -34,6 +36,20 @@ COSTS = np.array([0.0, 0.01, 0.002, 1.51, 1.56])  # (A,)
 VALUE, HARM = 80.0, -20.0
 
 MakeLog = Callable[..., LoggedDecisions]
+
+
+@pytest.fixture(scope="session")
+def empty_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an MLflow store, which takes seconds; `runs` copies it."""
+    folder = tmp_path_factory.mktemp("tracking") / "runs"
+    open_tracking(folder).get_experiment_by_name("any")
+    return folder
+
+
+@pytest.fixture
+def runs(empty_runs: Path, tmp_path: Path) -> Path:
+    """Return the folder of an MLflow store in which nothing is recorded."""
+    return Path(shutil.copytree(empty_runs, tmp_path / "runs"))
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,8 @@ def make_log(market: Market) -> MakeLog:
         contexts = np.array(
             [{"features": {"a": a, "b": b}, "contacts": []} for a, b in x.tolist()], dtype=object
         )
+        outcomes = np.empty(n, dtype=object)
+        outcomes[:] = [("bought",) if value > 0.0 else () for value in outcome.tolist()]
         return LoggedDecisions(
             decision_id=np.array([f"d{i}" for i in rows], dtype=object),
             at=np.datetime64("2026-01-01T00:00:00", "us") + rows * np.timedelta64(60, "s"),
@@ -119,6 +137,7 @@ def make_log(market: Market) -> MakeLog:
             allowed=allowed,
             reward=outcome - COSTS[drawn],
             outcome_value=outcome,
+            outcomes=outcomes,
             actions=ACTIONS,
         )
 

@@ -15,6 +15,7 @@ from agents.catalog import write_example
 from agents.errors import DocumentError, LogError, SnapshotError, UnknownNameError
 from agents.revision import Revision
 from experiments.commands import app
+from experiments.tracking import EXPERIMENT, open_tracking
 from policies.hybrid import HybridThompson
 from policies.snapshot import Manifest, seal
 
@@ -150,10 +151,14 @@ def test_what_is_asked_twice_is_answered_once(folder: Path) -> None:
     assert run(folder, "--estimator", "dr", "--estimator", "dr").output == once
 
 
-def test_a_run_is_recorded(folder: Path, tmp_path: Path) -> None:
-    result = run(folder, "--track", tmp_path / "runs")
+def test_a_run_is_recorded(folder: Path, runs: Path) -> None:
+    result = run(folder, "--track", runs)
     assert result.exit_code == 0
-    assert (tmp_path / "runs" / "mlflow.db").stat().st_size > 0
+    client = open_tracking(runs)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    (found,) = client.search_runs([experiment.experiment_id])
+    assert found.info.status == "FINISHED"
 
 
 def test_help_says_what_it_is_for() -> None:

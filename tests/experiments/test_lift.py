@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 
+from agents.context import Context
 from agents.errors import LogError
-from agents.spec import Holdout
-from experiments.lift import lift, sample_ratio
+from agents.groups import Group, assign
+from agents.revision import Revision
+from agents.spec import Holdout, UniversalControl
+from experiments.lift import expected_holdout, lift, sample_ratio
 from experiments.logs import LoggedDecisions
 
 MakeLog = Callable[..., LoggedDecisions]
@@ -120,3 +125,46 @@ def test_false_alarms_are_as_rare_as_promised(make_log: MakeLog) -> None:
         found = lift(grouped(log, groups, names, reward.tolist())).over("treatment", "control")
         misses += not found.low <= 0.0 <= found.high
     assert misses / 200 <= 0.05 + 4 * 0.0154
+
+
+@pytest.mark.parametrize(
+    ("universal", "own", "expected"),
+    [
+        (None, {}, (0.1, 0.1)),
+        ({"share": 0.0}, {}, (0.1, 0.1)),
+        ({"share": 0.5}, {}, (0.55, 0.05)),
+        ({"share": 1.0}, {}, None),
+        ({"share": 0.5, "salt": "1"}, {}, None),  # drawn by the same hash, so not independent
+        (None, {"managed": "plan"}, None),
+    ],
+)
+def test_the_universal_control_is_part_of_the_expected_shares(
+    revision: Revision,
+    universal: dict[str, Any] | None,
+    own: dict[str, Any],
+    expected: tuple[float, float] | None,
+) -> None:
+    control = None if universal is None else UniversalControl(**universal)
+    workspace = revision.workspace.model_copy(update={"universal_control": control})
+    holdout = Holdout(**{"control": 0.1, "random": 0.1} | own)
+    agent = revision.agent.model_copy(update={"holdout": holdout})
+    found = expected_holdout(workspace, agent)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.control, found.random) == pytest.approx(expected)
+
+
+def test_universal_controls_are_no_mismatch(revision: Revision) -> None:
+    control = UniversalControl(share=0.3)
+    workspace = revision.workspace.model_copy(update={"universal_control": control})
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    groups = [
+        assign(workspace, revision.agent.holdout, Context(f"c{n}", at, {})) for n in range(20_000)
+    ]
+    sizes = [groups.count(group) for group in Group]
+    declared = expected_holdout(workspace, revision.agent)
+    assert declared is not None
+    assert sample_ratio(sizes, declared) > 1e-3
+    assert sample_ratio(sizes, revision.agent.holdout) < 1e-9

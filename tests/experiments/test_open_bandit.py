@@ -52,6 +52,7 @@ def read(policy: str) -> Sample:
         at=np.array([row["timestamp"][:26] for row in rows], dtype="datetime64[us]"),
         action=item, propensity=shown, distribution=distribution,
         allowed=np.ones((count, ITEMS), dtype=np.bool_), reward=clicks, outcome_value=clicks,
+        outcomes=np.array([("click",) * int(c) for c in clicks] + [()], dtype=object)[:-1],
         actions=tuple(f"{k}" for k in range(ITEMS)),
     )  # fmt: skip
     return Sample(log, np.array([int(row["position"]) - 1 for row in rows]))

@@ -103,3 +103,20 @@ def test_rare_categories_have_no_column(make_log: MakeLog) -> None:
         make_log(300, 5), [{"zone": "rare" if i == 0 else "ab"[i % 2]} for i in range(300)]
     )
     assert context_matrix(log).shape == (300, 2)
+
+
+def test_a_set_has_a_column_for_each_member(make_log: MakeLog) -> None:
+    held: list[object] = [["a"], ["a", "b"], [], None] * 25
+    log = with_features(make_log(100, 1), [{"likes": value} for value in held])
+    columns = context_matrix(log)
+    assert columns[:4].T.tolist() == [[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
+
+
+def test_an_instant_counts_by_the_logarithm_of_its_days(make_log: MakeLog) -> None:
+    log = make_log(4, 1)
+    ages = np.array([0.0, 1.0, -10.0, 9_999.0])
+    at = log.at - (ages * 86_400e6).astype("timedelta64[us]")
+    features: list[dict[str, object]] = [{"x": {"instant": f"{then}+00:00"}} for then in at]
+    logs = np.array([0.0, np.log(2.0), -np.log(11.0), np.log(3_651.0)])
+    found = context_matrix(with_features(log, features))[:, 0]
+    np.testing.assert_allclose(found, (logs - logs.mean()) / logs.std(), atol=1e-9)

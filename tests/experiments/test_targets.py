@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,13 @@ import pytest
 
 from agents.errors import LogError
 from agents.revision import Revision
+from agents.spec import Agent, Workspace
 from experiments.logs import LoggedDecisions, from_table
 from experiments.targets import logged_target, none_target, snapshot_target, uniform_target
 from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
+from simulators.rollout import rollout
+from simulators.worlds.anything import Generic
 
 MakeLog = Callable[..., LoggedDecisions]
 
@@ -68,3 +72,17 @@ def test_an_unknown_revision_is_named(table: pa.Table, revision: Revision) -> No
     short = replace(log, actions=("none", *(f"x/{k}@y" for k in range(len(log.actions) - 1))))
     with pytest.raises(LogError, match="which no row of the log has"):
         snapshot_target(short, {revision.id: revision}, Uniform.create)
+
+
+def test_sets_instants_and_the_past_survive_the_log() -> None:
+    folder = Path(__file__).parents[1] / "simulators" / "rich"
+    workspace = Workspace.model_validate_json((folder / "workspace.json").read_bytes())
+    agent = Agent.model_validate_json((folder / "agent.json").read_bytes())
+    rich = Revision(workspace, agent)
+    run = rollout(Generic(rich, customers=60, rounds=3), HybridThompson.create(rich), learn=False)
+    log = from_table(run.log(b"key")).in_groups("treatment")
+    again = snapshot_target(log, {rich.id: rich}, HybridThompson.create)
+    np.testing.assert_allclose(again, log.distribution, atol=1e-12)
+    assert np.ptp(log.distribution, axis=0).max() > 0.01
+    assert any(entry["contacts"] for entry in log.contexts)
+    assert any(names == ("bought", "first_order") for names in log.outcomes)

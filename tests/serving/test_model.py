@@ -123,7 +123,8 @@ class Model:
             assert answer.status_code == 422, answer.text
         else:
             counts = late < WINDOWS[outcome] and (decision_id, outcome) not in self.counted
-            expected = {"outcome_id": outcome_id, "counted": counts, "replayed": False}
+            expected = {"outcome_id": outcome_id, "decision_id": decision_id, "replayed": False}
+            expected |= {"counted": [outcome] if counts else []}
             assert answer.json() == expected
             self.told[outcome_id], self.heard[outcome_id] = body, expected
             self.rows += 1

@@ -17,8 +17,8 @@ import pytest
 from agents.errors import ContextError, DocumentError, LogError, SnapshotError, StateError
 from agents.log import SCHEMA
 from policies.snapshot import Manifest
+from serving.ask import read_answer
 from serving.clock import DrivenClock, MachineClock
-from serving.commands import _answer
 from serving.environment import haproxy_available, ray_environment
 from serving.export import export_log
 from serving.ledger import SqliteLedger
@@ -125,10 +125,14 @@ def test_a_wrong_workspace_is_found_before_ray_starts(workspace: Path, tmp_path:
     agent = workspace / "agents" / "retention.yaml"
     text = agent.read_text()
     agent.write_text(text.replace("hybrid_thompson", "hybrid_tompson"))
-    with pytest.raises(DocumentError, match=r"retention\.yaml:54:.*did you mean 'hybrid_thompson'"):
+    line = text[: text.index("learner: hybrid")].count("\n") + 1
+    with pytest.raises(
+        DocumentError, match=rf"retention\.yaml:{line}:.*did you mean 'hybrid_thompson'"
+    ):
         check_start(Settings(workspace, tmp_path / "data", port=8432))
     agent.write_text(text.replace("window: 14d", "window: -14d"))
-    with pytest.raises(DocumentError, match=r"retention\.yaml:6:\d+"):
+    line = text[: text.index("window: 14d")].count("\n") + 1
+    with pytest.raises(DocumentError, match=rf"retention\.yaml:{line}:\d+"):
         check_start(Settings(workspace, tmp_path / "data", port=8432))
     assert not (tmp_path / "data").exists()
 
@@ -163,7 +167,7 @@ def test_the_log_is_exported_while_the_server_runs(
     (revision,) = set(table["revision"].to_pylist())
     assert (tmp_path / "log" / "revisions" / f"{revision}.json").exists()
     names = sorted(path.name for path in (tmp_path / "log").iterdir())
-    assert names == ["decisions.parquet", "revisions"]
+    assert names == ["decisions.parquet", "events", "revisions"]
 
 
 def test_the_export_is_the_ledger_at_one_moment(
@@ -213,7 +217,7 @@ def test_an_export_that_fails_leaves_the_log_that_was(
     with pytest.raises(LogError, match="entry 2 of the ledger is no decision"):
         export_log(settings, tmp_path / "log", now=AT)
     names = sorted(path.name for path in (tmp_path / "log").iterdir())
-    assert names == ["decisions.parquet", "revisions"]
+    assert names == ["decisions.parquet", "events", "revisions"]
     assert (tmp_path / "log" / "decisions.parquet").read_bytes() == before
 
 
@@ -221,4 +225,4 @@ def test_an_export_that_fails_leaves_the_log_that_was(
 def test_an_answer_of_somebody_else_is_told_apart(text: str) -> None:
     request = httpx.Request("POST", "http://localhost:8000/v1/decisions")
     with pytest.raises(StateError, match="expected an answer of nextbest .* status 502"):
-        _answer(httpx.Response(502, text=text, request=request))
+        read_answer(httpx.Response(502, text=text, request=request))

@@ -185,7 +185,7 @@ def spoil(data: Path, sql: str, body: bytes) -> None:
         ("UPDATE log SET body = :body WHERE position = 4", b'{"agent": "retention"}'),
         ("DELETE FROM decision WHERE position IN (2, 4, 6, 8)", b""),
         (
-            "INSERT INTO log VALUES (42, 'revision', :body)",
+            "INSERT INTO log (position, kind, body) VALUES (42, 'revision', :body)",
             b'{"agent": "ghost", "revision": "0"}',
         ),
     ],

@@ -10,6 +10,7 @@ import pytest
 
 from agents.decisions import OutcomeEvent
 from agents.errors import StateError
+from agents.memory import past_event
 from serving.ledger import Ledger, SqliteLedger, SqliteReader
 from serving.writer import MAX_BATCH, Writer
 
@@ -130,10 +131,14 @@ def test_a_reader_needs_a_ledger(tmp_path: Path) -> None:
 
 def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
     ledger = SqliteLedger.open(path)
-    ledger._db.execute("PRAGMA user_version=99")
+    ledger._db.execute("PRAGMA user_version=1")
     ledger.close()
-    with pytest.raises(StateError, match="expected version 1 of the ledger .* got 99"):
+    with pytest.raises(
+        StateError, match="expected version 2 of the ledger .* got 1; run the nextb"
+    ):
         SqliteLedger.open(path)
+    with pytest.raises(StateError, match="expected version 2 of the ledger .* or choose another"):
+        SqliteReader.open(path)
 
 
 def test_what_is_rolled_back_leaves_no_gap(path: Path) -> None:
@@ -141,7 +146,10 @@ def test_what_is_rolled_back_leaves_no_gap(path: Path) -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
 
     def add(name: str) -> int:
-        return ledger.add_outcome(OutcomeEvent(name, "d", "renewed", at), counted=True, request=b"")
+        event = OutcomeEvent(name, "d", "renewed", at, customer="ann")
+        return ledger.add_outcome(
+            event, past_event(event, None), counted=(), request=b"", closes=at
+        )
 
     ledger.begin()
     add("a")

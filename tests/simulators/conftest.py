@@ -14,6 +14,7 @@ import pytest
 import agents
 from agents.load import compile_agent, load_workspace
 from agents.revision import Revision
+from agents.spec import Agent, Workspace
 from simulators.world import World
 from simulators.worlds import create_world
 
@@ -23,6 +24,14 @@ EXAMPLE = Path(agents.__file__).parent / "examples" / "telecom"
 @pytest.fixture(scope="session")
 def revision() -> Revision:
     return load_workspace(EXAMPLE).revisions["retention"]
+
+
+@pytest.fixture(scope="session")
+def rich() -> Revision:
+    """An agent whose customers have fields of every type, and whose events carry amounts."""
+    folder = Path(__file__).parent / "rich"
+    workspace = Workspace.model_validate_json((folder / "workspace.json").read_bytes())
+    return Revision(workspace, Agent.model_validate_json((folder / "agent.json").read_bytes()))
 
 
 @pytest.fixture

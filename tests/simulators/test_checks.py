@@ -122,7 +122,7 @@ class ComesLate(Broken):
         send_at: datetime | None = None,
     ) -> list[Happening]:
         happenings = super().respond(customer, round_index, action, at, send_at)
-        return [Happening(outcome, at + timedelta(days=15)) for outcome, _ in happenings]
+        return [Happening(outcome, at + timedelta(days=15)) for outcome, *_ in happenings]
 
 
 class Invents(Broken):
@@ -136,6 +136,29 @@ class Invents(Broken):
     ) -> list[Happening]:
         happenings = super().respond(customer, round_index, action, at, send_at)
         return [Happening("clicked", happening.at) for happening in happenings]
+
+
+class TalksToItself(Broken):
+    def respond(
+        self,
+        customer: int,
+        round_index: int,
+        action: int,
+        at: datetime,
+        send_at: datetime | None = None,
+    ) -> list[Happening]:
+        del customer, round_index, action, send_at
+        return [Happening("opened", at)]
+
+
+class Stutters(Broken):
+    def replies(self, customer: int, round_index: int, sent: datetime) -> list[Happening]:
+        return 2 * [Happening("opened", sent)]
+
+
+class Foresees(Broken):
+    def replies(self, customer: int, round_index: int, sent: datetime) -> list[Happening]:
+        return [Happening("opened", sent - timedelta(minutes=1))]
 
 
 class Backwards(Broken):
@@ -250,7 +273,22 @@ BROKEN: list[tuple[Check, type[Retention], str]] = [
     (
         checks.check_windows,
         Invents,
-        "broken: expected declared outcomes, got 'clicked'",
+        "broken: expected declared words, got 'clicked'",
+    ),
+    (
+        checks.check_replies,
+        TalksToItself,
+        r"broken: expected nothing after none, got \['opened'\]",
+    ),
+    (
+        checks.check_replies,
+        Stutters,
+        r"broken: expected each once, got \['opened', 'opened'\]",
+    ),
+    (
+        checks.check_replies,
+        Foresees,
+        r"broken: expected nothing before 2026-\S+ \S+, got 2026-\S+ \S+",
     ),
     (
         checks.check_windows,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,7 +82,19 @@ def test_a_decision_is_asked_for_with_its_key(call: Call) -> None:
 def test_an_outcome_is_sent_with_its_id(call: Call) -> None:
     desk = Desk(OK)
     call(desk, record)
-    assert desk.requests == [("/v1/outcomes", None, EVENT.to_record())]
+    named = {"outcome_id": "o-1", "decision_id": "d-1", "outcome": "renewed"}
+    body = {**named, "at": EVENT.at.isoformat()}
+    assert desk.requests == [("/v1/outcomes", None, body)]
+
+
+def test_an_outcome_is_sent_with_its_amounts_or_its_customer(call: Call) -> None:
+    desk = Desk(OK, OK)
+    paid = replace(EVENT, properties={"amount": 12.5})
+    call(desk, lambda server: server.record(paid))
+    assert desk.requests[0][2]["properties"] == {"amount": 12.5}
+    call(desk, lambda server: server.record(replace(EVENT, decision_id="", customer="c1")))
+    assert desk.requests[1][2]["customer"] == "c1"
+    assert "decision_id" not in desk.requests[1][2]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import agents
+from agents.checker import check_log
 from agents.errors import DocumentError, StateError, UnknownNameError
 from simulators.commands import app
 
@@ -50,7 +51,11 @@ def test_the_log_is_written(tmp_path: Path) -> None:
     ("options", "error", "message"),
     [
         (("--agent", "retentoin"), UnknownNameError, "did you mean 'retention'"),
-        (("--world", "mars"), UnknownNameError, "there is no world 'mars'; use one of: retention"),
+        (
+            ("--world", "mars"),
+            UnknownNameError,
+            "there is no world 'mars'; use one of: generic, retention",
+        ),
         (("--policy", "unifrom"), UnknownNameError, "did you mean 'uniform'"),
         (("--workspace", "nowhere"), DocumentError, "there is no such file"),
     ],
@@ -77,3 +82,36 @@ def test_a_log_that_cannot_be_written_is_said_so_at_once(
 def test_a_market_that_no_machine_can_hold_is_refused(option: str, number: int) -> None:
     with pytest.raises(ValueError, match="expected at most 10,000,000 decisions that end before"):
         simulate(option, str(number))
+
+
+def agents_of_examples() -> list[tuple[str, str]]:
+    folders = sorted((EXAMPLE.parent).glob("*/agents/*.yaml"))
+    return [(file.parent.parent.name, file.stem) for file in folders]
+
+
+@pytest.mark.parametrize(("example", "agent"), agents_of_examples())
+def test_every_example_has_its_market_without_naming_it(
+    example: str, agent: str, tmp_path: Path
+) -> None:
+    folder, log = str(EXAMPLE.parent / example), str(tmp_path / "log")
+    printed = simulate("--workspace", folder, "--agent", agent, "--log", log)
+    world = "retention" if example == "telecom" else "generic"
+    assert f"per 1,000 customers, agent {agent}, world {world}" in printed
+    assert "treatment" in printed
+    table = pq.read_table(tmp_path / "log" / "decisions.parquet")
+    assert not list(check_log(table, EXAMPLE.parent / example))
+
+
+def test_the_only_agent_needs_no_name_and_one_of_several_does() -> None:
+    assert "agent conversion," in simulate("--workspace", str(EXAMPLE.parent / "retailer"))
+    with pytest.raises(UnknownNameError, match="^expected --agent, one of: fraud_alert, savings$"):
+        simulate("--workspace", str(EXAMPLE.parent / "bank"))
+
+
+def test_any_market_that_fits_may_be_chosen() -> None:
+    assert "world generic" in simulate("--world", "generic")
+    with pytest.raises(ValueError, match="^the world 'retention' does not fit agent 'savings'"):
+        simulate(
+            "--workspace", str(EXAMPLE.parent / "bank"), "--agent", "savings",
+            "--world", "retention",
+        )  # fmt: skip

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from agents.context import Context
 from agents.errors import StateError
-from agents.groups import assign
 from agents.revision import Revision
 from agents.units import parse_instant
 from simulators.drive import DriveResult, drive, drive_with, slices, write_truth
@@ -54,10 +54,11 @@ class Desk:
         *_, customer, round_index = key.split("-")
         position = (int(customer) + int(round_index)) % len(self.revision.actions)
         action = self.revision.actions[position]
+        context = Context(body["customer"], parse_instant(body["at"]), body["features"])
         return {
             "decision_id": f"d-{key}",
             "revision": self.revision_id,
-            "group": str(assign(self.revision.agent.holdout, body["customer"])),
+            "group": str(self.revision.group(context)),
             "action": {"id": action.id, "send_at": None if action.is_none else body["at"]},
         }
 
@@ -141,7 +142,7 @@ def test_the_driven_world_is_the_world_itself(world: World, desk: Desk, run: Run
         happenings = world.respond(
             decision.customer, decision.round_index, decision.action, decision.at, sent
         )
-        events += [(decision.decision_id, *happening) for happening in happenings]
+        events += [(decision.decision_id, h.outcome, h.at) for h in happenings]
     sent_events = [(event.decision_id, event.outcome, event.at) for event in result.outcomes]
     assert sorted(events) == sorted(sent_events)
 

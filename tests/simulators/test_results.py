@@ -39,7 +39,7 @@ def test_the_log_and_the_rollout_agree_on_rewards(run: Rollout) -> None:
     counts = dict.fromkeys(run.revision.agent.outcomes, 0)
     for event in run.events:
         counts[event.outcome] += 1
-    values = sum(counts[n] * outcome.value for n, outcome in run.revision.agent.outcomes.items())
+    values = sum(counts[n] * outcome.worth for n, outcome in run.revision.agent.outcomes.items())
     costs = sum(run.revision.actions[a].cost for a in run.actions)
     assert rewards.sum() == pytest.approx(values - costs)
 

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.groups import Group
+from agents.memory import Memory
 from agents.revision import Revision
 from policies.uniform import Uniform
 from simulators.customers import CHANNELS, RESPONSES, TRAITS
@@ -44,7 +45,7 @@ def first(market: Retention, outcome: str) -> tuple[int, int, datetime, datetime
             continue
         for action in range(1, len(market.revision.actions)):
             market.reset()
-            for name, arrives in market.respond(customer, 0, action, at):
+            for name, arrives, _ in market.respond(customer, 0, action, at):
                 if name == outcome:
                     return customer, action, at, arrives
     raise AssertionError(f"no {outcome} in {market.customers} customers")
@@ -94,7 +95,7 @@ def test_an_unsubscription_withdraws_the_consent_of_its_channel(market: Retentio
     assert {k: v for k, v in after.items() if k != field} == {
         k: v for k, v in before.items() if k != field
     }
-    mask = market.revision.mask(market.context(customer, at + 14 * DAY, []))
+    mask = market.revision.mask(market.context(customer, at + 14 * DAY, Memory()))
     barred = [
         mask.reasons[i] or ""
         for i, a in enumerate(market.revision.actions)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Thread
@@ -8,8 +9,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from agents.context import Contact
+from agents.memory import Memory
 from agents.revision import Revision
+from policies.decide import decide
+from policies.uniform import Uniform
 from simulators.world import Happening, World, WorldOptions
 from simulators.worlds import create_world
 
@@ -86,11 +89,14 @@ def test_the_same_customers_meet_another_revision(
 def test_a_context_holds_the_contacts_within_the_lookback_in_order(world: World) -> None:
     at = world.opportunity(0, 3)
     ages = (timedelta(hours=-5), 100 * DAY, 1 * DAY, 3 * DAY)
-    contacts = [
-        Contact(at - age, "retention", "roaming_pass", "education", "sms", "x") for age in ages
-    ]
-    context = world.context(0, at, contacts)
-    assert context.contacts == (contacts[3], contacts[2], contacts[0])
+    memory, revision = Memory(), world.revision
+    before = world.context(0, at, memory)
+    for number, age in enumerate(ages):
+        decided = decide(revision, Uniform(), before, decision_id=f"d{number}", secret=b"s")
+        memory.keep(replace(decided, action=4, send_at=at - age), revision)
+    contacts = world.context(0, at, memory).contacts
+    assert [contact.decision_id for contact in contacts] == ["d3", "d2", "d0"]
+    context = world.context(0, at, memory)
     assert context.customer == "c0"
 
 
@@ -118,7 +124,7 @@ def test_delays_run_from_the_sending_and_end_inside_the_window(world: World) -> 
         at = world.opportunity(customer, 0)
         for action in range(1, len(world.revision.actions)):
             world.reset()
-            for outcome, when in world.respond(customer, 0, action, at, at + ahead):
+            for outcome, when, _ in world.respond(customer, 0, action, at, at + ahead):
                 assert at + ahead <= when <= at + world.revision.agent.outcomes[outcome].window
                 found += 1
     assert found > 20

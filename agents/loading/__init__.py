@@ -1,0 +1,1 @@
+"""Loading: from YAML to documents whose every reference holds."""

@@ -1,0 +1,1 @@
+"""Reference: the language described from its own documents."""

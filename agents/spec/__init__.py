@@ -1,0 +1,98 @@
+"""What a marketer writes: the workspace and its agents, as frozen documents."""
+
+from __future__ import annotations
+
+from agents.spec.agent import Agent, Holdout, Maturity, PolicySpec
+from agents.spec.base import (
+    CURRENCY_PATTERN,
+    LOCALE_PATTERN,
+    WEEKDAYS,
+    Document,
+    Expression,
+    LocalSpan,
+    OfferKind,
+    Period,
+    Scope,
+    Selector,
+    Stage,
+    Weekday,
+)
+from agents.spec.channels import Capacity, Channel, QuietHours
+from agents.spec.customers import CustomerField
+from agents.spec.offers import Offer, Stock, Variant, Wording
+from agents.spec.outcomes import Amount, CustomerEvent, Outcome, Signal
+from agents.spec.rules import (
+    FOREVER,
+    BudgetSpec,
+    CooldownSpec,
+    EligibilitySpec,
+    EscalationSpec,
+    EventSuppressionSpec,
+    ExclusionListSpec,
+    ExclusiveSpec,
+    FrequencyCapSpec,
+    GuardrailSpec,
+    PrecedenceSpec,
+    Rule,
+    SequenceSpec,
+    Step,
+    SuppressionSpec,
+)
+from agents.spec.workspace import (
+    Arbitration,
+    ContextWeight,
+    Locales,
+    UniversalControl,
+    Workspace,
+)
+
+__all__ = [
+    "CURRENCY_PATTERN",
+    "FOREVER",
+    "LOCALE_PATTERN",
+    "WEEKDAYS",
+    "Agent",
+    "Amount",
+    "Arbitration",
+    "BudgetSpec",
+    "Capacity",
+    "Channel",
+    "ContextWeight",
+    "CooldownSpec",
+    "CustomerEvent",
+    "CustomerField",
+    "Document",
+    "EligibilitySpec",
+    "EscalationSpec",
+    "EventSuppressionSpec",
+    "ExclusionListSpec",
+    "ExclusiveSpec",
+    "Expression",
+    "FrequencyCapSpec",
+    "GuardrailSpec",
+    "Holdout",
+    "LocalSpan",
+    "Locales",
+    "Maturity",
+    "Offer",
+    "OfferKind",
+    "Outcome",
+    "Period",
+    "PolicySpec",
+    "PrecedenceSpec",
+    "QuietHours",
+    "Rule",
+    "Scope",
+    "Selector",
+    "SequenceSpec",
+    "Signal",
+    "Stage",
+    "Step",
+    "Stock",
+    "SuppressionSpec",
+    "UniversalControl",
+    "Variant",
+    "Weekday",
+    "Wording",
+    "Workspace",
+]  # fmt: skip

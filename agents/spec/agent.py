@@ -1,0 +1,74 @@
+"""One agent: whom it speaks to, what counts, what may be offered, and how it learns."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from agents.spec.base import Document, Expression, Share
+from agents.spec.offers import Offer
+from agents.spec.outcomes import Outcome
+from agents.spec.rules import GuardrailSpec
+from agents.units import Name
+
+
+class Holdout(Document):
+    """Who is measured against: shares of customers, assigned by hash and sticky."""
+
+    control: Share = Field(0.1, description="share that always gets nothing")
+    random: Share = Field(0.1, description="share that gets a uniform choice of the allowed")
+    salt: str = Field("1", min_length=1, max_length=64, description="changes who is drawn")
+    managed: Name | None = Field(
+        None,
+        description="category customer field with the values treatment, control and random, where"
+        " groups are assigned elsewhere; it replaces the shares, and unknown means control",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_treatment(self) -> Self:
+        if self.control + self.random >= 1.0:
+            raise ValueError(
+                f"expected control + random below 1, got {self.control:g} + {self.random:g}"
+            )
+        return self
+
+
+class Maturity(Document):
+    """How a new action is ramped up: a growing share of customers may get it."""
+
+    start_share: float = Field(0.02, gt=0.0, le=1.0, description="share before any success")
+    full_at_positives: int = Field(
+        200, ge=1, le=10**6, description="successes at which every customer may get it"
+    )
+
+
+class PolicySpec(Document):
+    """Which learner chooses, and how much it explores."""
+
+    learner: Name = Field("hybrid_thompson", description="a name of the policy registry")
+    floor: float = Field(
+        0.02, ge=0.0, le=1.0, description="share of each decision spread over all allowed actions"
+    )
+    settings: dict[Name, float] = Field(
+        default_factory=dict, description="the learner's own settings"
+    )
+
+
+class Agent(Document):
+    """One goal-seeking campaign: whom it speaks to, what counts, what may be offered."""
+
+    agent: Name = Field(description="its name, the same as the file's")
+    description: str = Field("", max_length=2_000, description="for people")
+    audience: Expression | None = Field(None, description="CEL; others get nothing")
+    outcomes: dict[Name, Outcome] = Field(min_length=1, description="what counts")
+    offers: dict[Name, Offer] = Field(min_length=1, description="what may be offered")
+    guardrails: dict[Name, GuardrailSpec] = Field(
+        default_factory=dict, description="rules of this agent"
+    )
+    maturity: Maturity | None = Field(None, description="ramps up new actions; at once if not said")
+    policy: PolicySpec = Field(
+        PolicySpec(), description="which learner chooses, and how much it explores"
+    )
+    holdout: Holdout = Field(Holdout(), description="who is measured against")
+    always_act: bool = Field(False, description="bar 'none' while anything else is allowed")

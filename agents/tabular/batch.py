@@ -1,0 +1,127 @@
+"""A batch of customers, and what several rules need of it worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.context import Contact, Context, PastEvent
+from agents.expressions import Condition
+from agents.guardrails.base import Moment
+from agents.revision import Revision
+from agents.schedule import Slot
+from agents.tabular.cel import evaluate
+from agents.tabular.columns import Column, microseconds
+from agents.tabular.history import Past
+from agents.tabular.keys import Codes, Key, all_of, of_values
+from agents.tabular.syntax import UnsupportedError, read_tree
+
+NEVER = np.iinfo(np.int64).min
+"""Stands for a sending instant that cannot be known."""
+
+
+class Batch:
+    """N customers at one moment.
+
+    Args:
+        revision: whose rules are asked.
+        at: the instant of the decision (UTC).
+        customers: their identifiers.
+        columns: their features, by field.
+        contacts: theirs, within the revision's lookback.
+        events: theirs, likewise; only words that the revision hears.
+        usage: what of the organisation's budgets is used, the same for all of them.
+    """
+
+    def __init__(
+        self,
+        revision: Revision,
+        at: datetime,
+        customers: list[str],
+        columns: Mapping[str, Column],
+        contacts: Past[Contact],
+        events: Past[PastEvent],
+        usage: Mapping[str, float],
+    ) -> None:
+        self.revision, self.at, self.now = revision, at, microseconds(at)
+        self.customers, self.columns = customers, columns
+        self.contacts, self.events, self.usage = contacts, events, usage
+        self.count = len(customers)
+        self._moments: dict[int, Moment] = {}
+        self._conditions: dict[str, Key] = {}
+
+    def moment(self, row: int) -> Moment:
+        """Return what the single path would be given for one customer."""
+        if row not in self._moments:
+            values = {name: column.value(row) for name, column in self.columns.items()}
+            features = {name: value for name, value in values.items() if value is not None}
+            context = Context(
+                self.customers[row], self.at, features, self.contacts.of(row),
+                self.events.of(row), self.usage,
+            )  # fmt: skip
+            self._moments[row] = self.revision.moment(context)
+        return self._moments[row]
+
+    def field(self, name: str) -> Key:
+        """Alike by the value of a field."""
+        return self.columns[name].key()
+
+    @cached_property
+    def zone(self) -> Key:
+        """Alike by time zone; 0 is unknown."""
+        name = self.revision.zone_field
+        return self.field(name) if name else Key(np.zeros(self.count, dtype=np.int64), 1)
+
+    @cached_property
+    def _sends(self) -> list[dict[Slot, datetime | None]]:
+        name = self.revision.zone_field
+        zones = (None, *(self.columns[name].words if name else ()))
+        return [
+            self.revision.timetable.sends(self.at, zone if isinstance(zone, str) and zone else None)
+            for zone in zones
+        ]
+
+    @cached_property
+    def sends(self) -> Key:
+        """Alike by the sending instants of all channels and windows."""
+        numbers: dict[tuple[datetime | None, ...], int] = {}
+        codes = [numbers.setdefault(tuple(s.values()), len(numbers)) for s in self._sends]
+        return Key(np.array(codes, dtype=np.int64)[self.zone.codes], len(numbers))
+
+    def send_at(self, slot: Slot) -> Codes:
+        """Return when a contact would be sent in microseconds, `NEVER` if unknown; (N,)."""
+        instants = [sends[slot] for sends in self._sends]
+        by_zone = [NEVER if instant is None else microseconds(instant) for instant in instants]
+        return np.array(by_zone, dtype=np.int64)[self.zone.codes]
+
+    def condition(self, condition: Condition) -> Key:
+        """Alike by what an expression is: true, false, or unknown for the same reason."""
+        if condition.source not in self._conditions:
+            self._conditions[condition.source] = self._evaluated(condition).dense()
+        return self._conditions[condition.source]
+
+    def _evaluated(self, condition: Condition) -> Key:
+        tree = read_tree(condition.compiled.serialize())
+        if tree.root is not None:
+            try:
+                return evaluate(tree.root, self.columns, self.now, self.count)
+            except UnsupportedError:
+                pass
+        fields = (name.removeprefix("customer.") for name in sorted(tree.names))
+        return all_of((self.field(name) for name in fields if name in self.columns), self.count)
+
+    def pattern(self, allowed: NDArray[np.bool_]) -> Key:
+        """Alike by which actions are allowed so far; (N, A)."""
+        packed = np.packbits(allowed, axis=1)  # (N, ceil(A / 8))
+        return all_of(self._words(packed), self.count)
+
+    def _words(self, packed: NDArray[np.uint8]) -> Iterator[Key]:
+        for first in range(0, packed.shape[1], 8):
+            word = np.zeros((self.count, 8), dtype=np.uint8)
+            part = packed[:, first : first + 8]
+            word[:, : part.shape[1]] = part
+            yield of_values(word.view(np.int64)[:, 0])

@@ -1,0 +1,169 @@
+"""What the ledger recalls is, item by item, what `agents.memory.Memory` recalls."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from agents.errors import ContextError, UnknownNameError
+from agents.load import load_workspace
+from agents.memory import Memory
+from policies.arbitrate import Arbiter
+from serving.active import ActiveAgents
+from serving.clock import DrivenClock
+from serving.decider import Decider, DecisionRequest
+from serving.ledger import SqliteLedger
+from serving.recall import recall
+from serving.recorder import OutcomeRequest, Recorder
+from serving.settings import Keys
+from serving.snapshots import SnapshotFolder
+
+START = datetime(2026, 3, 20, 9, tzinfo=UTC)  # a clock change and a new month and quarter follow
+CUSTOMERS = ("ann", "bob")
+FEATURES = {"likes": ["music"], "name": "Ann"}
+WORDS = ("order", "complained", "opened", "bounced", "helped")
+AGENTS = ("sales", "care")
+
+
+class Step(NamedTuple):
+    """One request: a decision, a report of a decision, or a report of a customer."""
+
+    what: str
+    customer: str
+    agent: str
+    minutes: int
+    word: str
+    which: int
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(("decide", "decide", "tell", "tell", "happen")),
+        st.sampled_from(CUSTOMERS),
+        st.sampled_from(AGENTS),
+        st.integers(0, 40 * 24 * 60),
+        st.sampled_from(WORDS),
+        st.integers(0, 5),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+class Shop(NamedTuple):
+    """The server's parts on one ledger, in one transaction."""
+
+    ledger: SqliteLedger
+    agents: ActiveAgents
+    decider: Decider
+    recorder: Recorder
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Shop]:
+    """Open the parts of a server; ids are counted, so that draws are the same each time."""
+    loaded = load_workspace(folder)
+    with tempfile.TemporaryDirectory() as data, pytest.MonkeyPatch.context() as patch:
+        ids = count()
+        patch.setattr("serving.decider.uuid4", lambda: SimpleNamespace(hex=f"d{next(ids)}"))
+        agents = ActiveAgents(loaded, SnapshotFolder(Path(data), b""))
+        ledger = SqliteLedger.open(Path(data) / "ledger.sqlite")
+        try:
+            ledger.begin()
+            for name, text in loaded.texts.items():
+                agents.submit(ledger, name, text)
+            keys, clock = Keys(b"draw", b"", b""), DrivenClock()
+            decider = Decider(agents, Arbiter(loaded.workspace), keys, clock)
+            yield Shop(ledger, agents, decider, Recorder(agents, clock))
+        finally:
+            ledger.close()
+
+
+def same_past(shop: Shop, memory: Memory, at: datetime) -> None:
+    """Compare what both recall of every customer, for every agent."""
+    for name in AGENTS:
+        revision = shop.agents.current(shop.ledger, name).revision
+        for customer in CUSTOMERS:
+            theirs = memory.recall(revision, customer, at, FEATURES, placement="banner")
+            ours = recall(shop.ledger, revision, customer, at, FEATURES, placement="banner")
+            assert ours == theirs
+
+
+def decide(shop: Shop, memory: Memory, step: Step, at: datetime) -> str:
+    request = DecisionRequest(
+        (step.agent,), step.customer, FEATURES, b"", at=at,
+        placement=("", "banner", "nowhere")[step.which % 3],
+    )  # fmt: skip
+    made = shop.decider.decide(shop.ledger, request)
+    memory.keep(made.decision, made.revision)
+    return made.decision.decision_id
+
+
+def tell(shop: Shop, memory: Memory, step: Step, number: int, at: datetime, made: list[str]) -> int:
+    """Report an event to both; return how many outcomes it newly counts for."""
+    named = made[step.which % len(made)] if step.what == "tell" and made else ""
+    request = OutcomeRequest(
+        f"o{number}", step.word, b"",
+        decision_id=named, customer="" if named else step.customer,
+        properties={"amount": 10.0 * step.which}, at=at,
+    )  # fmt: skip
+    try:
+        recorded = shop.recorder.record(shop.ledger, request)
+    except (ContextError, UnknownNameError):  # before its decision, or not a word of its agent
+        return 0
+    heard = recorded.event
+    if not named:  # Memory credits it by itself, to the same decision
+        heard = type(heard)(
+            heard.outcome_id, "", heard.outcome, at, heard.properties, step.customer
+        )
+    assert tuple(memory.hear(heard)) == recorded.counted
+    return len(recorded.counted)
+
+
+@settings(max_examples=25, phases=[Phase.generate])  # shrinking would take minutes
+@given(steps=STEPS)
+def test_the_ledger_recalls_what_memory_recalls(shop: Path, steps: list[Step]) -> None:
+    memory, made = Memory(), list[str]()
+    with opened(shop) as server:
+        for number, step in enumerate(steps):
+            at = START + timedelta(minutes=step.minutes)
+            if step.what == "decide":
+                made.append(decide(server, memory, step, at))
+            else:
+                tell(server, memory, step, number, at, made)
+            same_past(server, memory, at)
+        same_past(server, memory, START + timedelta(days=41))
+
+
+def test_the_random_traffic_reaches_everything(shop: Path) -> None:
+    """The property above would say little if nothing were contacted, counted or charged."""
+    memory, made, counted = Memory(), list[str](), 0
+    with opened(shop) as server:
+        for number in range(60):
+            at = START + timedelta(hours=number)
+            step = Step("decide", "ann", AGENTS[number % 2], 0, WORDS[number % 5], number % 6)
+            made.append(decide(server, memory, step, at))
+            for what in ("tell", "happen"):
+                told = step._replace(what=what, which=len(made) - 1)
+                counted += tell(server, memory, told, 2 * number + (what == "tell"), at, made)
+        revision = server.agents.current(server.ledger, "sales").revision
+        context = recall(server.ledger, revision, "ann", at, FEATURES)
+    measures = {counter.measure for counter in revision.counters}
+    assert measures == {"contacts", "deliveries", "cost", "positives"}
+    assert counted > 10
+    assert len(context.contacts) > 20
+    assert {event.event for event in context.events} >= {"order", "opened"}
+    assert {event.agent for event in context.events} == {"", "sales", "care"}
+    assert any(contact.includes for contact in context.contacts)
+    assert sum(amount > 0 for amount in context.usage.values()) > 4
