@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -167,7 +167,8 @@ def _feature(value: Any) -> FeatureValue:
 
 
 def _past_record(past: Contact | PastEvent) -> dict[str, Any]:
-    return asdict(past) | {"at": past.at.isoformat(), "includes": list(past.includes)}
+    record = {name: getattr(past, name) for name in past.__slots__}  # asdict would copy deeply
+    return record | {"at": past.at.isoformat(), "includes": list(past.includes)}
 
 
 def _past(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +199,8 @@ class OutcomeEvent:
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self) | {"at": self.at.isoformat()}
+        record = {name: getattr(self, name) for name in self.__slots__}
+        return record | {"at": self.at.isoformat(), "properties": dict(self.properties)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
