@@ -8,6 +8,7 @@ from datetime import date, datetime
 from agents.advising.contradictions import contradictions
 from agents.advising.documents import Advice, Place, written_rules
 from agents.advising.gates import never_together
+from agents.advising.hearing import half_heard
 from agents.advising.idle import idle
 from agents.advising.never import never_false, never_true
 from agents.load import LoadedWorkspace
@@ -38,7 +39,7 @@ def advise(loaded: LoadedWorkspace, now: datetime) -> list[Advice]:
         *contradictions(rules),
     ]
     for rule in rules:
-        advice += idle(rule, loaded)
+        advice += [*idle(rule, loaded), *half_heard(rule, loaded)]
     for name, revision in loaded.revisions.items():
         source = loaded.sources[name]
         advice += [
