@@ -16,6 +16,7 @@ from policies.base import Policy
 from policies.registry import check_policy, create_policy, load_policy
 from policies.snapshot import Manifest
 from serving.ledger import Ledger
+from serving.recount import recount
 from serving.snapshots import SnapshotFolder
 
 
@@ -82,8 +83,10 @@ class ActiveAgents:
     def activate(self, ledger: Ledger, revision: Revision, untaught: Policy, yaml: str) -> bool:
         """Make a checked revision the active one of its agent; say whether it was another."""
         name = revision.agent.agent
-        if ledger.active_revision(name) == revision.id:
+        present = ledger.active_revision(name)
+        if present == revision.id:
             return False
+        recount(ledger, None if present is None else self.revision(ledger, present), revision)
         ledger.activate(name, revision.id, yaml=yaml, source=revision.source)
         self._install(revision, untaught)
         return True

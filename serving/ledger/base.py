@@ -94,6 +94,12 @@ class LedgerReader(Protocol):
     ) -> tuple[PastEvent, ...]:
         """Return a customer's events of some words, later than `after`, oldest first."""
 
+    def sent(self, agent: str, after: int) -> list[Contact]:
+        """Return an agent's contacts committed later than a position, in order of commit."""
+
+    def heard(self, agent: str, words: Iterable[str], after: int) -> list[PastEvent]:
+        """Return events of some words that followed an agent's contacts, later than a position."""
+
     def used(self, reading: Reading) -> float:
         """Return the sum of a counter's buckets, first and last inclusive."""
 

@@ -21,6 +21,8 @@ from serving.ledger.sqlite_file import check_version
 
 _DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
 _FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
+_CONTACTS = "SELECT at, agent, offer, kind, channel, action, includes, decision_id FROM contact"
+_EVENTS = "SELECT at, event, decision_id, agent, offer, kind, channel, action, includes FROM event"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -37,6 +39,11 @@ def from_micros(micros: int) -> datetime:
 
 def _names(stored: str) -> tuple[str, ...]:
     return tuple(stored.split())
+
+
+def _contact(at: int, *names: str) -> Contact:
+    agent, offer, kind, channel, action, includes, made_by = names
+    return Contact(from_micros(at), agent, offer, kind, channel, action, _names(includes), made_by)
 
 
 def _past_event(at: int, event: str, *names: str) -> PastEvent:
@@ -137,15 +144,21 @@ class SqliteReader:
 
     def contacts(self, customer: str, after: datetime) -> tuple[Contact, ...]:
         """Return a customer's contacts sent later than an instant, oldest first."""
-        rows = self._rows(
-            "SELECT at, agent, offer, kind, channel, action, includes, decision_id FROM contact"
-            " WHERE customer = ? AND at > ? ORDER BY at, position",
-            (customer, to_micros(after)),
-        )
-        return tuple(
-            Contact(from_micros(at), agent, offer, kind, channel, action, _names(includes), made_by)
-            for at, agent, offer, kind, channel, action, includes, made_by in rows
-        )
+        where = " WHERE customer = ? AND at > ? ORDER BY at, position"
+        rows = self._rows(_CONTACTS + where, (customer, to_micros(after)))
+        return tuple(_contact(*row) for row in rows)
+
+    def sent(self, agent: str, after: int) -> list[Contact]:
+        """Return an agent's contacts committed later than a position, in order of commit."""
+        where = " WHERE agent = ? AND position > ? ORDER BY position"
+        return [_contact(*row) for row in self._rows(_CONTACTS + where, (agent, after))]
+
+    def heard(self, agent: str, words: Iterable[str], after: int) -> list[PastEvent]:
+        """Return events of some words that followed an agent's contacts, later than a position."""
+        wanted = frozenset(words)
+        where = " WHERE agent = ? AND position > ? ORDER BY position"
+        rows = self._rows(_EVENTS + where, (agent, after))
+        return [_past_event(*row) for row in rows if row[1] in wanted]
 
     def events(
         self, customer: str, words: Iterable[str], after: datetime, until: datetime
@@ -154,11 +167,8 @@ class SqliteReader:
         wanted = frozenset(words)
         if not wanted:
             return ()
-        rows = self._rows(
-            "SELECT at, event, decision_id, agent, offer, kind, channel, action, includes"
-            " FROM event WHERE customer = ? AND at > ? AND at <= ? ORDER BY at, position",
-            (customer, to_micros(after), to_micros(until)),
-        )
+        where = " WHERE customer = ? AND at > ? AND at <= ? ORDER BY at, position"
+        rows = self._rows(_EVENTS + where, (customer, to_micros(after), to_micros(until)))
         return tuple(_past_event(*row) for row in rows if row[1] in wanted)
 
     def used(self, reading: Reading) -> float:
