@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from agents.actions import Action
-from agents.guardrails.base import speaks_of
+from agents.guardrails.base import spoken_of
 from agents.load import LoadedWorkspace
 from agents.spec import GuardrailSpec
 from agents.yamlsource import Path as KeyPath
@@ -74,9 +74,7 @@ def written_rules(loaded: LoadedWorkspace) -> Iterator[WrittenRule]:
 def _spoken(
     loaded: LoadedWorkspace, spec: GuardrailSpec, agents: list[str]
 ) -> dict[str, tuple[Action, ...]]:
+    actions = {agent: loaded.revisions[agent].actions for agent in agents}
     return {
-        agent: tuple(
-            action for action in loaded.revisions[agent].actions[1:] if speaks_of(spec, action)
-        )
-        for agent in agents
+        agent: tuple(actions[agent][i] for i in spoken_of(spec, actions[agent])) for agent in agents
     }

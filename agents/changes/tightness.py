@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from agents.actions import Action
-from agents.guardrails.base import speaks_of
+from agents.guardrails.base import spoken_of
 from agents.spec import BudgetSpec, GuardrailSpec, Rule
 
 
@@ -108,4 +108,4 @@ def _grown(old: frozenset[object], new: frozenset[object], sign: int) -> Verdict
 
 
 def _spoken(rule: Rule, actions: Sequence[Action]) -> frozenset[object]:
-    return frozenset(action for action in actions if speaks_of(rule, action))
+    return frozenset(actions[i] for i in spoken_of(rule, actions))

@@ -57,11 +57,7 @@ class Rulebook:
 
     def chosen(self, rule: Rule) -> Indices:
         """Positions of the actions that a rule speaks of, by its `on` and `except`."""
-        by_offer = {action.offer: action for action in self.actions}
-        return tuple(
-            i for i in self.every()
-            if speaks_of(rule, self.actions[i], parts_of(self.actions[i], by_offer))
-        )  # fmt: skip
+        return spoken_of(rule, self.actions)
 
     def signalled(self, signal: str) -> frozenset[str]:
         """The words of all events that caps and cooldowns take for a signal."""
@@ -152,6 +148,16 @@ def speaks_of(rule: Rule, action: Action, parts: Iterable[Action] = ()) -> bool:
     if rule.except_ is not None and selects(rule.except_, action):
         return False
     return rule.on is None or any(selects(rule.on, each) for each in (action, *parts))
+
+
+def spoken_of(rule: Rule, actions: Sequence[Action]) -> Indices:
+    """Return the positions of the actions of an agent that a rule speaks of; `none` never is."""
+    by_offer = {action.offer: action for action in actions}
+    return tuple(
+        i
+        for i, action in enumerate(actions)
+        if not action.is_none and speaks_of(rule, action, parts_of(action, by_offer))
+    )
 
 
 def parts_of(action: Action, by_offer: Mapping[str, Action]) -> tuple[Action, ...]:
