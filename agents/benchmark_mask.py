@@ -22,7 +22,7 @@ from rich.table import Table
 
 from agents.context import Contact, Context, PastEvent
 from agents.revision import Revision
-from agents.spec import Agent, Workspace
+from agents.spec import Agent, EligibilitySpec, SuppressionSpec, Workspace
 from agents.tabular import mask_table
 
 AT = datetime(2026, 3, 4, 10, 20, tzinfo=UTC)
@@ -111,10 +111,10 @@ def cel_alone(revision: Revision, context: Context) -> Callable[[], object]:
     """
     schema = revision.workspace.customer
     env = cel.NewEnv(variables={f"customer.{name}": _TYPES[f.type] for name, f in schema.items()})
+    rules = (*revision.agent.guardrails.values(), *revision.workspace.guardrails.values())
     sources = (
         revision.agent.audience, revision.agent.offers["offer_0"].eligible,
-        revision.agent.guardrails["adult_sales"].when,  # type: ignore[union-attr]
-        revision.workspace.guardrails["no_case"].when,  # type: ignore[union-attr]
+        *(rule.when for rule in rules if isinstance(rule, EligibilitySpec | SuppressionSpec)),
     )  # fmt: skip
     compiled = [env.compile(str(source)) for source in sources]
 

@@ -24,11 +24,6 @@ class ChannelLaw:
     queued: bool
     windows: Mapping[str, Span]
 
-    @property
-    def local(self) -> bool:
-        """Whether the customer's local time matters."""
-        return self.quiet is not None or bool(self.windows)
-
     def send_at(self, window: str, at: datetime, zone: ZoneInfo | None) -> datetime | None:
         """Return when a contact decided now is sent; None if that cannot be known."""
         quiet = self.quiet if self.queued else None

@@ -80,10 +80,6 @@ class Moment(NamedTuple):
     bound: Any
     sends: Mapping[tuple[str, str], datetime | None]
 
-    def send_at(self, action: Action) -> datetime | None:
-        """When this action would reach the customer (UTC), None if that cannot be known."""
-        return self.sends.get((action.channel, action.window))
-
 
 class Compiled(Protocol):
     """What is known of any compiled rule."""

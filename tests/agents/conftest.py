@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from agents.context import Context
 from agents.decisions import Decision, OutcomeEvent, Reason
+from agents.errors import DocumentError
 from agents.groups import Group
 from agents.load import LoadedWorkspace, compile_agent, load_workspace, parse_workspace
 from agents.memory import Memory
@@ -56,11 +59,34 @@ FEATURES = {
     "consent_email": True,
     "time_zone": "Europe/Berlin",
 }
+TURNING_DAYS = (
+    datetime(2026, 2, 28, 0, tzinfo=UTC),
+    datetime(2026, 3, 28, 12, tzinfo=UTC),
+    datetime(2026, 10, 24, 12, tzinfo=UTC),
+    datetime(2026, 12, 31, 0, tzinfo=UTC),
+)
 
 
 def _text(*parts: Mapping[str, str]) -> str:
     merged = {key: value for part in parts for key, value in part.items()}
     return "".join(f"{key}: {value}\n" for key, value in merged.items())
+
+
+def _keep(
+    memory: Memory, revision: Revision, context: Context, action: int, decision_id: str
+) -> Decision:
+    """Keep the decision for an action, whatever the mask says."""
+    action_count = len(revision.actions)
+    decision = Decision(
+        decision_id=decision_id, at=context.at, agent=revision.agent.agent,
+        revision=revision.id, policy="test", snapshot="", group=Group.RANDOM,
+        reason=Reason.RANDOM, context=context, actions=revision.action_ids,
+        mask=revision.mask(context), distribution=np.eye(action_count)[action],
+        expected=np.full(action_count, np.nan), action=action, floor=0.0, explored=False,
+        send_at=revision.send_at(revision.actions[action], context),
+    )  # fmt: skip
+    memory.keep(decision, revision)
+    return decision
 
 
 @pytest.fixture(scope="session")
@@ -120,18 +146,65 @@ def send() -> Callable[..., str]:
         memory: Memory, revision: Revision, action_id: str, at: datetime, customer: str = "ann"
     ) -> str:
         context = memory.recall(revision, customer, at, FEATURES)
-        index, empty = revision.index(action_id), np.zeros(len(revision.actions))
-        decision = Decision(
-            decision_id=f"d{next(numbers)}", at=at, agent=revision.agent.agent,
-            revision=revision.id, policy="test", snapshot="", group=Group.TREATMENT,
-            reason=Reason.POLICY, context=context, actions=revision.action_ids,
-            mask=revision.mask(context), distribution=empty, expected=empty, action=index,
-            floor=0.0, explored=False, send_at=revision.send_at(revision.actions[index], context),
-        )  # fmt: skip
-        memory.keep(decision, revision)
-        return decision.decision_id
+        index = revision.index(action_id)
+        return _keep(memory, revision, context, index, f"d{next(numbers)}").decision_id
 
     return decide
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., Decision]:
+    """A function that decides by a uniform draw over the allowed actions but `none`, and keeps it.
+
+    `draw(memory, revision, customer, at, rng)` knows nothing of the customer but the zone.
+    """
+
+    def decide(
+        memory: Memory, revision: Revision, customer: str, at: datetime, rng: np.random.Generator
+    ) -> Decision:
+        context = memory.recall(revision, customer, at, {"time_zone": FEATURES["time_zone"]})
+        allowed = [int(i) for i in revision.mask(context).indices if i] or [0]
+        name = f"{revision.agent.agent}-{customer}-{at.isoformat()}"
+        return _keep(memory, revision, context, int(rng.choice(allowed)), name)
+
+    return decide
+
+
+@pytest.fixture(scope="session")
+def instants() -> Callable[..., Iterator[datetime]]:
+    """A function that draws instants of two days, in order: `instants(rng, start, count)`."""
+
+    def drawn(rng: np.random.Generator, start: datetime, count: int) -> Iterator[datetime]:
+        for second in sorted(rng.integers(0, 2 * 86_400, count)):
+            yield start + timedelta(seconds=int(second))
+
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def period() -> Callable[[str, datetime], str]:
+    """A function that names a calendar period of Berlin in another way than the code does."""
+
+    def name(per: str, instant: datetime) -> str:
+        local = instant.astimezone(ZoneInfo("Europe/Berlin"))
+        quarter = f"{local.year} quarter {(local.month + 2) // 3}"
+        formats = {"hour": "%Y-%m-%d %H", "day": "%Y-%m-%d", "week": "%G-%V", "month": "%Y-%m"}
+        return quarter if per == "quarter" else local.strftime(formats.get(per, "%Y"))
+
+    return name
+
+
+@pytest.fixture(scope="session")
+def turning_days() -> tuple[datetime, ...]:
+    """The days on which clocks change, and ends of months, quarters and years, in order."""
+    return TURNING_DAYS
+
+
+@pytest.fixture(scope="session", params=TURNING_DAYS, ids=str)
+def start(request: pytest.FixtureRequest) -> datetime:
+    """Each of the turning days in its turn."""
+    day: datetime = request.param
+    return day
 
 
 @pytest.fixture(scope="session")
@@ -160,3 +233,47 @@ def barred() -> Callable[..., dict[str, str]]:
         return {name: reason for name, reason in pairs if reason is not None}
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def place() -> Callable[[str, str], str]:
+    """A function that says where a piece of text first stands, as line:column from 1."""
+
+    def line_and_column(text: str, mark: str) -> str:
+        before = text[: text.index(mark)]
+        return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+    return line_and_column
+
+
+@pytest.fixture(scope="session")
+def replaced() -> Callable[[str, str, str], str]:
+    """A function that replaces the first `old` in a text by `new`; there must be one."""
+
+    def replace_first(text: str, old: str, new: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return replace_first
+
+
+@pytest.fixture(scope="session")
+def refused(
+    replaced: Callable[[str, str, str], str], place: Callable[[str, str], str]
+) -> Callable[..., None]:
+    """A function that makes a text faulty and demands that it is refused, and where, and why.
+
+    `refused(read, text, old, new, mark, message)` replaces `old` by `new`. The error of `read`,
+    which takes the text for a file `f.yaml`, must name the place of `mark`, then begin with the
+    message.
+    """
+
+    def read_in_vain(
+        read: Callable[[str], object], text: str, old: str, new: str, mark: str, message: str
+    ) -> None:
+        faulty = replaced(text, old, new)
+        with pytest.raises(DocumentError) as caught:
+            read(faulty)
+        assert str(caught.value).startswith(f"f.yaml:{place(faulty, mark)}: {message}")
+
+    return read_in_vain

@@ -49,6 +49,8 @@ OWN = "{rule: cooldown, pause: 1d}"
 POLICY = "{rule: frequency_cap, max: 3, per: 14d}"
 
 Warn = Callable[[str, str], list[str]]
+Replaced = Callable[[str, str, str], str]
+Place = Callable[[str, str], str]
 
 
 @pytest.fixture
@@ -61,16 +63,6 @@ def warn(tmp_path: Path) -> Warn:
         return [str(advice) for advice in advise(load_workspace(folder), NOW)]
 
     return load
-
-
-def place(text: str, mark: str) -> str:
-    before = text[: text.index(mark)]
-    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
-
-
-def replaced(text: str, old: str, new: str) -> str:
-    assert text.count(old) >= 1
-    return text.replace(old, new, 1)
 
 
 def test_a_workspace_where_all_is_well_gets_no_advice(warn: Warn) -> None:
@@ -122,7 +114,7 @@ def test_the_examples_need_no_advice(name: str) -> None:
     ],
 )  # fmt: skip
 def test_an_agent_is_advised_at_the_place(
-    warn: Warn, old: str, new: str, mark: str, words: str
+    warn: Warn, replaced: Replaced, place: Place, old: str, new: str, mark: str, words: str
 ) -> None:
     text = replaced(AGENT, old, new)
     assert warn(WORKSPACE, text) == [f"shop/agents/helper.yaml:{place(text, mark)}: {words}"]
@@ -141,13 +133,15 @@ def test_an_agent_is_advised_at_the_place(
     ],
 )  # fmt: skip
 def test_a_workspace_is_advised_at_the_place(
-    warn: Warn, old: str, new: str, mark: str, words: str
+    warn: Warn, replaced: Replaced, place: Place, old: str, new: str, mark: str, words: str
 ) -> None:
     text = replaced(WORKSPACE, old, new)
     assert warn(text, AGENT) == [f"shop/workspace.yaml:{place(text, mark)}: {words}"]
 
 
-def test_two_orders_that_contradict_are_both_named(warn: Warn) -> None:
+def test_two_orders_that_contradict_are_both_named(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     rule = "{{rule: precedence, order: [{}]}}"
     shared = replaced(WORKSPACE, POLICY, rule.format("service, retention, promotion"))
     text = replaced(AGENT, OWN, rule.format("promotion, service"))
@@ -157,7 +151,7 @@ def test_two_orders_that_contradict_are_both_named(warn: Warn) -> None:
     assert advice.endswith(f"; see shop/workspace.yaml:{place(shared, 'policy')}")
 
 
-def test_two_orders_that_agree_are_left_alone(warn: Warn) -> None:
+def test_two_orders_that_agree_are_left_alone(warn: Warn, replaced: Replaced) -> None:
     rule = "{{rule: precedence, order: [{}]}}"
     shared = replaced(WORKSPACE, POLICY, rule.format("service, retention, promotion"))
     assert warn(shared, replaced(AGENT, OWN, rule.format("service, promotion"))) == []
@@ -179,7 +173,7 @@ def test_two_orders_that_agree_are_left_alone(warn: Warn) -> None:
     ],
 )
 def test_a_cap_that_a_cooldown_makes_needless_is_found(
-    warn: Warn, pause: str, cap: str, needless: bool
+    warn: Warn, replaced: Replaced, place: Place, pause: str, cap: str, needless: bool
 ) -> None:
     shared = replaced(WORKSPACE, POLICY, f"{{rule: cooldown, pause: 30d, {pause}}}")
     text = replaced(AGENT, OWN, f"{{rule: frequency_cap, scope: all, {cap}}}")
@@ -193,7 +187,9 @@ def test_a_cap_that_a_cooldown_makes_needless_is_found(
     assert warn(shared, text) == expected
 
 
-def test_a_bundle_whose_days_never_meet_names_both_offers(warn: Warn) -> None:
+def test_a_bundle_whose_days_never_meet_names_both_offers(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     text = replaced(AGENT, "kind: service", "kind: service\n    start: 2027-01-01")
     new = "kind: promotion\n    end: 2026-12-31\n    includes: [help]"
     text = replaced(text, "kind: promotion", new)
@@ -204,7 +200,7 @@ def test_a_bundle_whose_days_never_meet_names_both_offers(warn: Warn) -> None:
     ]
 
 
-def test_an_agent_of_fallbacks_only_is_advised(warn: Warn) -> None:
+def test_an_agent_of_fallbacks_only_is_advised(warn: Warn, place: Place) -> None:
     text = AGENT.replace("kind: service", "kind: service\n    fallback: true")
     text = text.replace("kind: promotion", "kind: promotion\n    fallback: true")
     assert warn(WORKSPACE, text) == [
@@ -237,7 +233,7 @@ PATH = "{{rule: escalation, from: {}, to: {}, unless: [opened], wait: 1d, within
     ],
 )  # fmt: skip
 def test_a_pause_that_outlasts_an_escalation_is_found(
-    warn: Warn, pause: str, path: str, closed: bool
+    warn: Warn, replaced: Replaced, place: Place, pause: str, path: str, closed: bool
 ) -> None:
     shared, text = replaced(WORKSPACE, POLICY, pause), replaced(AGENT, OWN, path)
     found = warn(shared, text)
@@ -251,7 +247,9 @@ def test_a_pause_that_outlasts_an_escalation_is_found(
         assert advice.endswith(f"; see shop/workspace.yaml:{place(shared, 'policy')}")
 
 
-def test_a_pause_that_outlasts_the_steps_of_a_sequence_is_found(warn: Warn) -> None:
+def test_a_pause_that_outlasts_the_steps_of_a_sequence_is_found(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     steps = "steps: [{channels: [email]}, {channels: [sms]}]"
     sequence = f"{{rule: sequence, {steps}, within: 7d, restart: 60d}}"
     text = replaced(AGENT, OWN, sequence)
@@ -277,7 +275,7 @@ def test_a_pause_that_outlasts_the_steps_of_a_sequence_is_found(warn: Warn) -> N
     ],
 )
 def test_a_cap_that_a_stricter_cap_makes_needless_is_found(
-    warn: Warn, shared: str, own: str, needless: bool
+    warn: Warn, replaced: Replaced, shared: str, own: str, needless: bool
 ) -> None:
     text = replaced(AGENT, OWN, f"{{rule: frequency_cap, {own}}}")
     found = warn(replaced(WORKSPACE, POLICY, f"{{rule: frequency_cap, {shared}}}"), text)
@@ -296,7 +294,7 @@ def test_a_cap_that_a_stricter_cap_makes_needless_is_found(
     ],
 )
 def test_a_pace_out_of_reach_names_the_budget_that_stops_it(
-    warn: Warn, budget: str, lost: bool
+    warn: Warn, replaced: Replaced, place: Place, budget: str, lost: bool
 ) -> None:
     text = replaced(AGENT, OWN, "{rule: budget, min: 10, per: week, on: {kinds: [service]}}")
     shared = replaced(WORKSPACE, POLICY, f"{{rule: budget, {budget}}}")
@@ -318,14 +316,16 @@ def test_a_pace_out_of_reach_names_the_budget_that_stops_it(
     ],
 )  # fmt: skip
 def test_a_rule_without_effect_is_found(
-    warn: Warn, old: str, new: str, mark: str, words: str
+    warn: Warn, replaced: Replaced, place: Place, old: str, new: str, mark: str, words: str
 ) -> None:
     text = replaced(AGENT, old, new)
     expected = [f"shop/agents/helper.yaml:{place(text, mark)}: {words}"] if words else []
     assert warn(WORKSPACE, text) == expected
 
 
-def test_an_offer_that_never_goes_by_the_first_channel_is_named(warn: Warn) -> None:
+def test_an_offer_that_never_goes_by_the_first_channel_is_named(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     text = replaced(AGENT, OWN, PATH.format("email", "sms", "5d", "offer"))
     text = replaced(text, "channels: [email]\n", "channels: [sms]\n")
     assert warn(WORKSPACE, text) == [
@@ -334,7 +334,9 @@ def test_an_offer_that_never_goes_by_the_first_channel_is_named(warn: Warn) -> N
     ]
 
 
-def test_conditions_that_nobody_meets_together_are_both_named(warn: Warn) -> None:
+def test_conditions_that_nobody_meets_together_are_both_named(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     text = replaced(AGENT, OWN, "{rule: suppression, when: customer.age < 40}")
     text = replaced(text, "kind: service", "kind: service\n    eligible: customer.age < 30")
     assert warn(WORKSPACE, text) == [
@@ -344,7 +346,7 @@ def test_conditions_that_nobody_meets_together_are_both_named(warn: Warn) -> Non
     ]
 
 
-def test_conditions_that_somebody_meets_are_left_alone(warn: Warn) -> None:
+def test_conditions_that_somebody_meets_are_left_alone(warn: Warn, replaced: Replaced) -> None:
     text = replaced(
         AGENT, OWN, "{rule: eligibility, when: customer.age < 40, on: {kinds: [service]}}"
     )
@@ -353,7 +355,9 @@ def test_conditions_that_somebody_meets_are_left_alone(warn: Warn) -> None:
     assert warn(WORKSPACE, text) == []
 
 
-def test_an_exception_of_the_workspace_that_excepts_nothing_is_found(warn: Warn) -> None:
+def test_an_exception_of_the_workspace_that_excepts_nothing_is_found(
+    warn: Warn, replaced: Replaced, place: Place
+) -> None:
     rule = "{rule: cooldown, pause: 3d, except: {channels: [push]}}"
     shared = replaced(WORKSPACE, POLICY, rule)
     assert warn(shared, AGENT) == [
@@ -362,7 +366,7 @@ def test_an_exception_of_the_workspace_that_excepts_nothing_is_found(warn: Warn)
     ]
 
 
-def test_a_control_of_everybody_is_found(warn: Warn) -> None:
+def test_a_control_of_everybody_is_found(warn: Warn, replaced: Replaced, place: Place) -> None:
     shared = replaced(WORKSPACE, "currency", "universal_control: {share: 1}\ncurrency")
     assert warn(shared, AGENT) == [
         f"shop/workspace.yaml:{place(shared, 'share')}: at universal_control.share: a share of 1:"
@@ -373,7 +377,9 @@ def test_a_control_of_everybody_is_found(warn: Warn) -> None:
 @pytest.mark.parametrize(
     ("tag", "read"), [("de", True), ("de-AT", True), ("pt", True), ("en", True), ("it", False)]
 )
-def test_a_translation_that_nobody_reads_is_found(warn: Warn, tag: str, read: bool) -> None:
+def test_a_translation_that_nobody_reads_is_found(
+    warn: Warn, replaced: Replaced, place: Place, tag: str, read: bool
+) -> None:
     shared = replaced(
         WORKSPACE, "channels:", "  tongue: {type: category, values: [de-AT, pt-BR]}\nchannels:"
     )
@@ -386,7 +392,9 @@ def test_a_translation_that_nobody_reads_is_found(warn: Warn, tag: str, read: bo
     assert warn(shared, text) == expected
 
 
-def test_a_pause_that_does_not_count_the_first_channel_closes_nothing(warn: Warn) -> None:
+def test_a_pause_that_does_not_count_the_first_channel_closes_nothing(
+    warn: Warn, replaced: Replaced
+) -> None:
     on = "on: {channels: [sms]}}"
     rule = PATH.format("email", "sms", "5d", "offer").removesuffix("}") + f", {on}"
     shared = replaced(WORKSPACE, POLICY, f"{{rule: cooldown, pause: 9d, {on}")

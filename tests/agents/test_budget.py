@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from agents.decisions import Decision, Reason
-from agents.groups import Group
+from agents.decisions import Decision
 from agents.memory import Memory
 from agents.revision import Revision
 
+Build = Callable[..., Revision]
+Draw = Callable[..., Decision]
+Instants = Callable[..., Iterator[datetime]]
+Period = Callable[[str, datetime], str]
 ZONE = "Europe/Berlin"
 CHANNELS = """
   email:
@@ -27,62 +30,7 @@ OFFERS = """
 HELP, SALE, TIP = "help/a@sms", "sale/a@sms", "tip/a@sms"
 
 
-def draw(
-    memory: Memory, revision: Revision, customer: str, at: datetime, rng: np.random.Generator
-) -> Decision:
-    """Decide by a uniform draw over the allowed actions but `none`, and remember it."""
-    context = memory.recall(revision, customer, at, {"time_zone": ZONE})
-    mask = revision.mask(context)
-    open_ = [int(i) for i in mask.indices if i] or [0]
-    action = int(rng.choice(open_))
-    sure = np.eye(len(revision.actions))[action]
-    decision = Decision(
-        decision_id=f"{revision.agent.agent}-{customer}-{at.isoformat()}",
-        at=at,
-        agent=revision.agent.agent,
-        revision=revision.id,
-        policy="test",
-        snapshot="",
-        group=Group.RANDOM,
-        reason=Reason.RANDOM,
-        context=context,
-        actions=revision.action_ids,
-        mask=mask,
-        distribution=sure,
-        expected=sure,
-        action=action,
-        floor=0.0,
-        explored=False,
-        send_at=revision.send_at(revision.actions[action], context),
-    )
-    memory.keep(decision, revision)
-    return decision
-
-
-def period(per: str, instant: datetime) -> str:
-    """Name a calendar period in another way than the code does."""
-    local = instant.astimezone(ZoneInfo(ZONE))
-    quarter = f"{local.year} quarter {(local.month + 2) // 3}"
-    formats = {"hour": "%Y-%m-%d %H", "day": "%Y-%m-%d", "week": "%G-%V", "month": "%Y-%m"}
-    return quarter if per == "quarter" else local.strftime(formats.get(per, "%Y"))
-
-
-# The days on which clocks change, and ends of months, quarters and years.
-DAYS = (
-    datetime(2026, 3, 28, 12, tzinfo=UTC),
-    datetime(2026, 10, 24, 12, tzinfo=UTC),
-    datetime(2026, 2, 28, 0, tzinfo=UTC),
-    datetime(2026, 12, 31, 0, tzinfo=UTC),
-)
-
-
-def instants(rng: np.random.Generator, start: datetime, count: int) -> Iterator[datetime]:
-    """Draw instants of two days, in order."""
-    for second in sorted(rng.integers(0, 2 * 86_400, count)):
-        yield start + timedelta(seconds=int(second))
-
-
-def limited(build: Callable[..., Revision], rule: str, **more: str) -> Revision:
+def limited(build: Build, rule: str, **more: str) -> Revision:
     workspace = {"channels": CHANNELS, "guardrails": f"{{spend: {{rule: budget, {rule}}}}}"}
     return build(workspace=workspace, offers=OFFERS, **more)
 
@@ -108,7 +56,7 @@ def reasons(
     ],
 )
 def test_a_budget_of_contacts_may_be_reached_and_not_exceeded(
-    build: Callable[..., Revision], noon: datetime, used: float, reason: str | None
+    build: Build, noon: datetime, used: float, reason: str | None
 ) -> None:
     revision = limited(build, "max: 10, per: day, on: {kinds: [promotion]}")
     found = reasons(revision, noon, used)
@@ -129,20 +77,20 @@ def test_a_budget_of_contacts_may_be_reached_and_not_exceeded(
     ],
 )
 def test_a_budget_of_cost_bars_what_no_longer_fits(
-    build: Callable[..., Revision], noon: datetime, used: float, sms: bool, sale: bool
+    build: Build, noon: datetime, used: float, sms: bool, sale: bool
 ) -> None:
     found = reasons(limited(build, "measure: cost, max: 10, per: month"), noon, used)
     assert (found[HELP] is None, found[SALE] is None) == (sms, sale)
 
 
-def test_the_reason_of_a_budget_of_cost(build: Callable[..., Revision], noon: datetime) -> None:
+def test_the_reason_of_a_budget_of_cost(build: Build, noon: datetime) -> None:
     found = reasons(limited(build, "measure: cost, max: 10, per: week"), noon, 9.0)
     assert found[SALE] == (
         "spend: budget of spend in the week of 2026-01-12: 9 of 10 EUR used, 1.4 more is too much"
     )
 
 
-def test_what_is_not_known_bars(build: Callable[..., Revision], noon: datetime) -> None:
+def test_what_is_not_known_bars(build: Build, noon: datetime) -> None:
     found = reasons(limited(build, "max: 10, per: day, on: {channels: [sms]}"), noon, None)
     assert found[SALE] == found[TIP] == "spend: budget of spend on 2026-01-14 is unknown"
     revision = limited(build, "max: 10, on: {channels: [email]}")
@@ -152,9 +100,7 @@ def test_what_is_not_known_bars(build: Callable[..., Revision], noon: datetime) 
     assert bar.reason == "the sending instant is unknown"
 
 
-def test_the_period_is_that_of_the_sending_instant(
-    build: Callable[..., Revision], noon: datetime
-) -> None:
+def test_the_period_is_that_of_the_sending_instant(build: Build, noon: datetime) -> None:
     evening = noon.replace(hour=18)  # email goes out tomorrow, sms now
     revision = limited(build, "max: 1, per: day")
     full_now = reasons(revision, evening, 1.0)
@@ -165,7 +111,7 @@ def test_the_period_is_that_of_the_sending_instant(
     assert full_then[HELP] is None
 
 
-def test_whose_counter_it_is(build: Callable[..., Revision]) -> None:
+def test_whose_counter_it_is(build: Build) -> None:
     shared = limited(build, "max: 1, per: day")
     own = build(guardrails="{spend: {rule: budget, measure: cost, max: 1}}")
     assert [counter.name for counter in shared.counters] == ["budget:spend per day"]
@@ -177,10 +123,9 @@ def test_whose_counter_it_is(build: Callable[..., Revision]) -> None:
     assert nothing.counters == ()
 
 
-@pytest.mark.parametrize("start", DAYS, ids=str)
 @pytest.mark.parametrize("per", ["hour", "day", "week", "month", "quarter", "year"])
 def test_no_period_ever_holds_more_than_its_budget_and_some_hold_all_of_it(
-    build: Callable[..., Revision], per: str, start: datetime
+    build: Build, per: str, start: datetime, draw: Draw, instants: Instants, period: Period
 ) -> None:
     most = 4 if per == "hour" else 25
     revision = limited(build, f"max: {most}, per: {per}, except: {{kinds: [education]}}")
@@ -193,10 +138,9 @@ def test_no_period_ever_holds_more_than_its_budget_and_some_hold_all_of_it(
     assert max(spent.values()) == most
 
 
-@pytest.mark.parametrize("start", DAYS, ids=str)
 @pytest.mark.parametrize("per", ["hour", "day", "month"])
 def test_no_period_ever_costs_more_than_its_budget(
-    build: Callable[..., Revision], per: str, start: datetime
+    build: Build, per: str, start: datetime, draw: Draw, instants: Instants, period: Period
 ) -> None:
     most = 2.05 if per == "hour" else 17.3
     revision = limited(build, f"measure: cost, max: {most}, per: {per}")
@@ -210,12 +154,14 @@ def test_no_period_ever_costs_more_than_its_budget(
     assert max(spent.values()) > most - 0.1  # less is left than the cheapest contact costs
 
 
-def test_a_budget_without_a_period_holds_for_good(build: Callable[..., Revision]) -> None:
+def test_a_budget_without_a_period_holds_for_good(
+    build: Build, draw: Draw, instants: Instants, turning_days: tuple[datetime, ...]
+) -> None:
     revision = limited(build, "max: 30")
     rng, memory = np.random.default_rng(9), Memory()
     drawn = [
         draw(memory, revision, f"c{k}-{n}", at, rng).action
-        for k, start in enumerate(sorted(DAYS))
+        for k, start in enumerate(turning_days)
         for n, at in enumerate(instants(rng, start, 20))
     ]
     assert sum(action != 0 for action in drawn) == 30
@@ -223,7 +169,7 @@ def test_a_budget_without_a_period_holds_for_good(build: Callable[..., Revision]
 
 
 def test_agents_share_the_budget_of_the_workspace_and_not_their_own(
-    build: Callable[..., Revision],
+    build: Build, draw: Draw, instants: Instants
 ) -> None:
     own = {"guardrails": "{mine: {rule: budget, max: 12, per: month}}"}
     agents = [
@@ -250,7 +196,7 @@ def test_agents_share_the_budget_of_the_workspace_and_not_their_own(
     ],
 )
 def test_a_pace_bars_the_others_while_it_is_behind(
-    build: Callable[..., Revision], used: float, at: datetime, behind: bool
+    build: Build, used: float, at: datetime, behind: bool
 ) -> None:
     revision = limited(build, "min: 70, per: week, on: {kinds: [promotion], channels: [sms]}")
     found = reasons(revision, at, used)
@@ -259,7 +205,7 @@ def test_a_pace_bars_the_others_while_it_is_behind(
     assert (found[HELP] is not None) is (found["sale/a@email#noon"] is not None) is behind
 
 
-def test_the_reasons_of_a_pace(build: Callable[..., Revision]) -> None:
+def test_the_reasons_of_a_pace(build: Build) -> None:
     revision = limited(build, "min: 70, per: week, on: {offers: [sale], channels: [sms]}")
     half = datetime(2026, 1, 15, 11, tzinfo=UTC)
     assert reasons(revision, half, 30.0)[HELP] == (
@@ -270,9 +216,7 @@ def test_the_reasons_of_a_pace(build: Callable[..., Revision]) -> None:
     )
 
 
-def test_a_pace_pushes_nobody_whom_its_actions_may_not_reach(
-    build: Callable[..., Revision],
-) -> None:
+def test_a_pace_pushes_nobody_whom_its_actions_may_not_reach(build: Build) -> None:
     never = {"guardrails": "{never: {rule: eligibility, when: 'false', on: {offers: [sale]}}}"}
     revision = limited(build, "min: 70, per: week, on: {offers: [sale]}", **never)
     found = reasons(revision, datetime(2026, 1, 15, 11, tzinfo=UTC), 0.0)
@@ -280,9 +224,7 @@ def test_a_pace_pushes_nobody_whom_its_actions_may_not_reach(
     assert found[HELP] is found[TIP] is None
 
 
-def test_a_pace_is_kept_now_whenever_its_contacts_are_sent(
-    build: Callable[..., Revision], noon: datetime
-) -> None:
+def test_a_pace_is_kept_now_whenever_its_contacts_are_sent(build: Build, noon: datetime) -> None:
     revision = limited(build, "min: 24, per: day, on: {channels: [email]}")
     evening = noon.replace(hour=23) - timedelta(hours=1)  # every email goes out tomorrow
     context = Memory().recall(revision, "ann", evening, {"time_zone": ZONE})
@@ -293,18 +235,15 @@ def test_a_pace_is_kept_now_whenever_its_contacts_are_sent(
     assert mask.reasons[revision.index("help/a@email#noon")] is None
 
 
-def test_a_pace_counts_also_for_an_agent_that_has_nothing_else(
-    build: Callable[..., Revision],
-) -> None:
+def test_a_pace_counts_also_for_an_agent_that_has_nothing_else(build: Build) -> None:
     revision = limited(build, "min: 70, per: week")
     assert [counter.name for counter in revision.counters] == ["budget:spend per week"]
     assert set(reasons(revision, datetime(2026, 1, 15, 11, tzinfo=UTC), 0.0).values()) == {None}
     assert limited(build, "min: 70, per: week, on: {kinds: [retention]}").rankings == ()
 
 
-@pytest.mark.parametrize("start", DAYS, ids=str)
 def test_a_pace_reaches_its_minimum_and_spreads_it(
-    build: Callable[..., Revision], start: datetime
+    build: Build, start: datetime, draw: Draw
 ) -> None:
     # left alone, the sale by sms would be drawn for 1 in 7; on a day of 24 h it is owed 1 in 2
     revision = limited(build, "min: 24, per: day, on: {offers: [sale], channels: [sms]}")

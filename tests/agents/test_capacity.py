@@ -3,14 +3,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import numpy as np
 import pytest
 
-from agents.decisions import Decision, Reason
-from agents.groups import Group
+from agents.decisions import Decision
 from agents.memory import Memory
 from agents.revision import Revision
 
@@ -39,61 +37,6 @@ OFFERS = """
     channels: [push]"""
 MAIL = """
   news: {kind: education, variants: {a: {text: x}}, channels: [email, sms]}"""
-
-
-def draw(
-    memory: Memory, revision: Revision, customer: str, at: datetime, rng: np.random.Generator
-) -> Decision:
-    """Decide by a uniform draw over the allowed actions but `none`, and remember it."""
-    context = memory.recall(revision, customer, at, {"time_zone": ZONE})
-    mask = revision.mask(context)
-    open_ = [int(i) for i in mask.indices if i] or [0]
-    action = int(rng.choice(open_))
-    sure = np.eye(len(revision.actions))[action]
-    decision = Decision(
-        decision_id=f"{revision.agent.agent}-{customer}-{at.isoformat()}",
-        at=at,
-        agent=revision.agent.agent,
-        revision=revision.id,
-        policy="test",
-        snapshot="",
-        group=Group.RANDOM,
-        reason=Reason.RANDOM,
-        context=context,
-        actions=revision.action_ids,
-        mask=mask,
-        distribution=sure,
-        expected=sure,
-        action=action,
-        floor=0.0,
-        explored=False,
-        send_at=revision.send_at(revision.actions[action], context),
-    )
-    memory.keep(decision, revision)
-    return decision
-
-
-def period(per: str, instant: datetime) -> str:
-    """Name a calendar period in another way than the code does."""
-    local = instant.astimezone(ZoneInfo(ZONE))
-    quarter = f"{local.year} quarter {(local.month + 2) // 3}"
-    formats = {"hour": "%Y-%m-%d %H", "day": "%Y-%m-%d", "week": "%G-%V", "month": "%Y-%m"}
-    return quarter if per == "quarter" else local.strftime(formats.get(per, "%Y"))
-
-
-# The days on which clocks change, and ends of months, quarters and years.
-DAYS = (
-    datetime(2026, 3, 28, 12, tzinfo=UTC),
-    datetime(2026, 10, 24, 12, tzinfo=UTC),
-    datetime(2026, 2, 28, 0, tzinfo=UTC),
-    datetime(2026, 12, 31, 0, tzinfo=UTC),
-)
-
-
-def instants(rng: np.random.Generator, start: datetime, count: int) -> Iterator[datetime]:
-    """Draw instants of two days, in order."""
-    for second in sorted(rng.integers(0, 2 * 86_400, count)):
-        yield start + timedelta(seconds=int(second))
 
 
 def small(build: Callable[..., Revision], **agent: str) -> Revision:
@@ -161,9 +104,12 @@ def test_counters_are_the_agent_s_for_stock_and_everybody_s_for_capacity(
     assert {c.name: c.per for c in revision.counters}["stock:other/data"] is None
 
 
-@pytest.mark.parametrize("start", DAYS, ids=str)
 def test_nothing_is_ever_sent_that_is_not_there(
-    build: Callable[..., Revision], start: datetime
+    build: Callable[..., Revision],
+    start: datetime,
+    draw: Callable[..., Decision],
+    instants: Callable[..., Iterator[datetime]],
+    period: Callable[[str, datetime], str],
 ) -> None:
     agents = [small(build), small(build, agent="other", offers=MAIL)]
     rng, memory = np.random.default_rng(3), Memory()

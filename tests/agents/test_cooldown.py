@@ -11,6 +11,8 @@ from agents.context import Contact, PastEvent
 from agents.memory import Memory
 from agents.revision import Revision
 
+Do = Callable[..., str]
+Ask = Callable[..., dict[str, str]]
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
@@ -26,12 +28,7 @@ WINDOWS = """
 @pytest.mark.parametrize(("age", "on"), [(-DAY, False), (-DAY + TICK, True), (DAY - TICK, True),
                                          (DAY, False), (timedelta(0), True)])  # fmt: skip
 def test_a_pause_after_a_contact_reaches_both_ways(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
-    age: timedelta,
-    on: bool,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime, age: timedelta, on: bool
 ) -> None:
     revision, memory = build(guardrails="{rest: {rule: cooldown, pause: 1d}}"), Memory()
     send(memory, revision, "sale/plain@sms", noon)
@@ -40,10 +37,7 @@ def test_a_pause_after_a_contact_reaches_both_ways(
 
 
 def test_a_planned_contact_pauses_what_comes_before_it(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     rules = "{rest: {rule: cooldown, pause: 5h, scope: all}}"
     revision, memory = build({"channels": WINDOWS}, guardrails=rules), Memory()
@@ -66,9 +60,9 @@ def test_a_planned_contact_pauses_what_comes_before_it(
 )
 def test_what_begins_a_pause(
     build: Callable[..., Revision],
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
+    barred: Ask,
     noon: datetime,
     after: str,
     begins: set[str],
@@ -102,9 +96,9 @@ def test_what_begins_a_pause(
 @pytest.mark.parametrize("rule", ["cooldown, pause: 1d", "event_suppression, for: 1d"])
 def test_an_event_pauses_what_shares_its_scope(
     build: Callable[..., Revision],
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
+    barred: Ask,
     noon: datetime,
     rule: str,
     scope: str,
@@ -136,9 +130,9 @@ def test_an_event_pauses_what_shares_its_scope(
 )
 def test_a_pause_may_need_several_within_a_span(
     build: Callable[..., Revision],
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
+    barred: Ask,
     noon: datetime,
     ages: Sequence[int],
     on: bool,
@@ -164,11 +158,7 @@ def test_lookback_holds_the_span_before_the_pause(build: Callable[..., Revision]
 
 
 def test_an_event_ends_its_offer_for_good(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     revision = build(guardrails="{gone: {rule: event_suppression, after: [bought]}}")
     memory = Memory()
@@ -182,11 +172,7 @@ def test_an_event_ends_its_offer_for_good(
 
 
 def test_on_and_except_choose_what_pauses_and_what_begins_it(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     rule = "rule: cooldown, pause: 1d, scope: all, after: [opened], on: {offers: [help]}"
     revision = build(EVENTS, guardrails=f"{{rest: {{{rule}, except: {{channels: [sms]}}}}}}")
@@ -199,10 +185,7 @@ def test_on_and_except_choose_what_pauses_and_what_begins_it(
 
 
 def test_contacts_it_does_not_speak_of_begin_no_pause(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     rule = "rule: cooldown, pause: 1d, scope: all, on: {offers: [help]}"
     revision, memory = build(guardrails=f"{{rest: {{{rule}}}}}"), Memory()
@@ -213,10 +196,7 @@ def test_contacts_it_does_not_speak_of_begin_no_pause(
 
 
 def test_a_bundle_pauses_with_every_offer_it_includes(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     offers = """
   help: {kind: service, variants: {a: {text: a}}, channels: [sms]}

@@ -8,6 +8,8 @@ import pytest
 from agents.memory import Memory
 from agents.revision import HISTORY, Revision
 
+Do = Callable[..., str]
+Ask = Callable[..., dict[str, str]]
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
@@ -28,7 +30,7 @@ def revision(build: Callable[..., Revision]) -> Revision:
 
 
 def test_the_channel_is_shut_before_the_first_was_tried(
-    revision: Revision, barred: Callable[..., dict[str, str]], noon: datetime
+    revision: Revision, barred: Ask, noon: datetime
 ) -> None:
     found = barred(Memory(), revision, noon)
     assert set(found) == SMS
@@ -48,12 +50,7 @@ def test_the_channel_is_shut_before_the_first_was_tried(
     ],
 )
 def test_it_opens_from_wait_to_within_after_an_unanswered_contact(
-    revision: Revision,
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
-    age: timedelta,
-    opens: bool,
+    revision: Revision, send: Do, barred: Ask, noon: datetime, age: timedelta, opens: bool
 ) -> None:
     memory = Memory()
     send(memory, revision, "help/long@sms", noon)  # by another channel than the first
@@ -63,11 +60,7 @@ def test_it_opens_from_wait_to_within_after_an_unanswered_contact(
 
 
 def test_an_answer_shuts_it_and_another_unanswered_contact_opens_it(
-    revision: Revision,
-    send: Callable[..., str],
-    hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    revision: Revision, send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     memory, later = Memory(), noon + 30 * HOUR
     first = send(memory, revision, "help/short@email", noon)
@@ -81,11 +74,7 @@ def test_an_answer_shuts_it_and_another_unanswered_contact_opens_it(
 
 
 def test_an_answer_may_be_older_than_the_planned_contact(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     weekly = '\n  email: {windows: {w: {from: "10:00", to: "11:00", days: [tue]}}}\n  sms: {}'
     spans = rule().replace("72h", "30d")  # as long as every context reaches back by itself
@@ -100,8 +89,8 @@ def test_an_answer_may_be_older_than_the_planned_contact(
 @pytest.mark.parametrize(("scope", "opened"), [("agent", SMS), ("offer", set())])
 def test_what_both_contacts_must_share(
     build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
+    send: Do,
+    barred: Ask,
     noon: datetime,
     scope: str,
     opened: set[str],
@@ -118,11 +107,7 @@ def test_what_both_contacts_must_share(
 
 
 def test_another_agents_contact_opens_nothing(
-    build: Callable[..., Revision],
-    revision: Revision,
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], revision: Revision, send: Do, barred: Ask, noon: datetime
 ) -> None:
     memory = Memory()
     send(memory, build(EVENTS, agent="seller"), "help/short@email", noon)
@@ -132,10 +117,7 @@ def test_another_agents_contact_opens_nothing(
 
 
 def test_each_send_window_is_judged_by_its_own_instant(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     windows = """
   email: {}

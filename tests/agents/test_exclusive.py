@@ -8,6 +8,8 @@ import pytest
 from agents.memory import Memory
 from agents.revision import Revision
 
+Do = Callable[..., str]
+Ask = Callable[..., dict[str, str]]
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 RULE = "{one_voice: {rule: exclusive, agents: [helper, seller], for: 2d}}"
@@ -27,12 +29,7 @@ def agents(build: Callable[..., Revision]) -> dict[str, Revision]:
     ("age", "free"), [(timedelta(0), False), (2 * DAY - TICK, False), (2 * DAY, True)]
 )
 def test_the_first_to_speak_keeps_the_customer_for_a_span(
-    agents: dict[str, Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
-    age: timedelta,
-    free: bool,
+    agents: dict[str, Revision], send: Do, barred: Ask, noon: datetime, age: timedelta, free: bool
 ) -> None:
     memory = Memory()
     send(memory, agents["seller"], "sale/plain@sms", noon)
@@ -45,10 +42,7 @@ def test_the_first_to_speak_keeps_the_customer_for_a_span(
 
 
 def test_an_agent_that_is_not_listed_keeps_nobody(
-    agents: dict[str, Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    agents: dict[str, Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     memory = Memory()
     send(memory, agents["other"], "sale/plain@sms", noon)
@@ -57,10 +51,7 @@ def test_an_agent_that_is_not_listed_keeps_nobody(
 
 
 def test_a_contact_planned_ahead_keeps_the_customer_before_it(
-    agents: dict[str, Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    agents: dict[str, Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     memory = Memory()
     evening = noon.replace(hour=17)  # 18:00 in Berlin
@@ -72,10 +63,7 @@ def test_a_contact_planned_ahead_keeps_the_customer_before_it(
 
 
 def test_each_send_window_is_judged_by_its_own_instant(
-    agents: dict[str, Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    agents: dict[str, Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     memory = Memory()
     send(memory, agents["seller"], "sale/plain@sms", noon - 2 * DAY + timedelta(hours=2))
@@ -88,10 +76,7 @@ def test_each_send_window_is_judged_by_its_own_instant(
 
 
 def test_it_speaks_of_the_actions_it_selects_and_hears_every_contact(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     rule = RULE.replace("for: 2d", "for: 2d, except: {kinds: [service]}")
     helper = build({"guardrails": rule})

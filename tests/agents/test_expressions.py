@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from time import perf_counter
@@ -203,9 +204,8 @@ def test_one_missing_field_is_named_among_known_ones() -> None:
     ],
 )  # fmt: skip
 def test_what_does_not_compile_is_a_value_error(source: str, message: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+    with pytest.raises(ValueError, match=re.escape(message)):
         LANGUAGE.compile(source)
-    assert message in str(caught.value)
 
 
 def test_a_pattern_that_backtracks_elsewhere_is_matched_in_linear_time() -> None:

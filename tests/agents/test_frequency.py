@@ -205,7 +205,7 @@ def test_no_sequence_of_decisions_exceeds_a_cap_in_any_span(
         context = revision.context("ann", now, {"time_zone": "Europe/Berlin"}, contacts)
         allowed = [int(i) for i in revision.mask(context).indices]
         action = revision.actions[allowed[-1 - pick % len(allowed)]]
-        at = revision.moment(context).send_at(action)
+        at = revision.send_at(action, context)
         if not action.is_none:
             assert at is not None
             contacts.append(contact(revision, action.id, at, agent=name))

@@ -13,23 +13,27 @@ from agents.advising.advice import advise
 from agents.errors import DocumentError
 from agents.load import LoadedWorkspace, compile_agent, load_workspace, parse_workspace
 from agents.revision import Revision
+from agents.spec import Workspace
 from agents.yamlsource import read_yaml
 
+Replaced = Callable[[str, str, str], str]
+Place = Callable[[str, str], str]
+Read = Callable[[str], object]
+Refused = Callable[..., None]
 DURATION = "expected a positive duration such as '30m', '24h' or '7d' (units s, m, h, d, w), got"
 PER = "expected a span such as '7d' or a period (hour, day, week, month, quarter, year)"
 CLOCK = "expected a time of day from '00:00' to '23:59', got"
 NAME = "expected a name of lower-case letters, digits and '_' that begins with a letter, got"
 
 
-def place(text: str, mark: str) -> str:
-    """Where a piece of text first stands, as line:column from 1."""
-    before = text[: text.index(mark)]
-    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+def parsed(text: str) -> Workspace:
+    return parse_workspace(read_yaml(text, "f.yaml"))
 
 
-def replaced(text: str, old: str, new: str) -> str:
-    assert text.count(old) >= 1
-    return text.replace(old, new, 1)
+@pytest.fixture
+def compiled(build: Callable[..., Revision]) -> Read:
+    """A function that compiles an agent of the small workspace."""
+    return lambda text: compile_agent(text, "f.yaml", build().workspace)
 
 
 @pytest.mark.parametrize(
@@ -94,12 +98,9 @@ def replaced(text: str, old: str, new: str) -> str:
     ],
 )  # fmt: skip
 def test_a_wrong_workspace_is_refused_with_its_place(
-    workspace_text: str, old: str, new: str, mark: str, message: str
+    refused: Refused, workspace_text: str, old: str, new: str, mark: str, message: str
 ) -> None:
-    text = replaced(workspace_text, old, new)
-    with pytest.raises(DocumentError) as caught:
-        parse_workspace(read_yaml(text, "workspace.yaml"))
-    assert str(caught.value).startswith(f"workspace.yaml:{place(text, mark)}: {message}")
+    refused(parsed, workspace_text, old, new, mark, message)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +188,9 @@ def test_a_wrong_workspace_is_refused_with_its_place(
     ],
 )  # fmt: skip
 def test_a_wrong_agent_is_refused_with_its_place(
-    build: Callable[..., Revision], agent_text: str, old: str, new: str, mark: str, message: str
+    compiled: Read, refused: Refused, agent_text: str, old: str, new: str, mark: str, message: str
 ) -> None:
-    text = replaced(agent_text, old, new)
-    with pytest.raises(DocumentError) as caught:
-        compile_agent(text, "agent.yaml", build().workspace)
-    assert str(caught.value).startswith(f"agent.yaml:{place(text, mark)}: {message}")
+    refused(compiled, agent_text, old, new, mark, message)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +247,8 @@ def test_a_wrong_agent_is_refused_with_its_place(
 )  # fmt: skip
 @pytest.mark.parametrize("document", ["workspace", "agent"])
 def test_a_wrong_guardrail_is_refused_in_both_documents(
-    build: Callable[..., Revision],
+    compiled: Read,
+    refused: Refused,
     workspace_text: str,
     agent_text: str,
     document: str,
@@ -259,22 +258,16 @@ def test_a_wrong_guardrail_is_refused_in_both_documents(
     message: str,
 ) -> None:
     rule = "{rule: frequency_cap, max: 3, per: 14d, scope: all}"
-    rules = "guardrails:\n  " + replaced(f"cap: {rule}", old, new) + "\n"
-    text = rules + (workspace_text if document == "workspace" else agent_text)
-    with pytest.raises(DocumentError) as caught:
-        if document == "workspace":
-            parse_workspace(read_yaml(text, "f.yaml"))
-        else:
-            compile_agent(text, "f.yaml", build().workspace)
-    assert str(caught.value).startswith(f"f.yaml:{place(text, mark)}: {message}")
+    read, rest = (parsed, workspace_text) if document == "workspace" else (compiled, agent_text)
+    refused(read, f"guardrails:\n  cap: {rule}\n{rest}", old, new, mark, message)
 
 
 def test_the_first_of_several_faults_is_named(
-    build: Callable[..., Revision], agent_text: str
+    compiled: Read, replaced: Replaced, agent_text: str
 ) -> None:
     text = replaced(replaced(agent_text, "kind: service", "kind: x"), "window: 7d", "window: y")
     with pytest.raises(DocumentError, match="at outcomes.bought.window"):
-        compile_agent(text, "agent.yaml", build().workspace)
+        compiled(text)
 
 
 def test_an_agent_cannot_replace_a_rule_of_the_workspace(build: Callable[..., Revision]) -> None:
@@ -325,22 +318,29 @@ INVALID = "expected a plain decimal number such as 17 or 0.5, got"
     ],
 )  # fmt: skip
 def test_hostile_and_surprising_input_is_one_clear_error(
-    build: Callable[..., Revision], agent_text: str, old: str, new: str, mark: str, message: str
+    compiled: Read,
+    replaced: Replaced,
+    place: Place,
+    agent_text: str,
+    old: str,
+    new: str,
+    mark: str,
+    message: str,
 ) -> None:
     text = replaced(agent_text, old, new)
     with pytest.raises(DocumentError) as caught:
-        compile_agent(text, "agent.yaml", build().workspace)
+        compiled(text)
     error = str(caught.value)
-    where = f"agent.yaml:{place(text, mark)}: " if mark else ""
+    where = f"f.yaml:{place(text, mark)}: " if mark else ""
     assert error.startswith(where + message) if mark else message in error
     assert "\n" not in error
     assert len(error) < 400
 
 
-def test_a_zone_that_climbs_out_is_refused(workspace_text: str) -> None:
+def test_a_zone_that_climbs_out_is_refused(replaced: Replaced, workspace_text: str) -> None:
     text = replaced(workspace_text, "Europe/Berlin", "../../etc/passwd")
     with pytest.raises(DocumentError, match="zone: expected an IANA time zone such as"):
-        parse_workspace(read_yaml(text, "f.yaml"))
+        parsed(text)
 
 
 EXAMPLE = Path(__file__).parents[2] / "agents" / "examples" / "telecom"
@@ -407,7 +407,7 @@ def test_a_mutilated_agent_is_refused_with_its_place_or_can_be_advised(
 def test_a_mutilated_workspace_is_refused_with_its_place_or_loads(edits: Edits) -> None:
     refused = ""
     try:
-        parse_workspace(read_yaml(mutilated(SHARED, edits), "f.yaml"))
+        parsed(mutilated(SHARED, edits))
     except DocumentError as error:
         refused = str(error)
     assert not refused or re.match(r"f\.yaml:[1-9]\d*:[1-9]\d*: ", refused)
@@ -431,7 +431,7 @@ def test_the_example_workspace_loads(telecom: LoadedWorkspace) -> None:
 
 
 def test_every_agent_of_a_folder_is_loaded(
-    tmp_path: Path, workspace_text: str, agent_text: str
+    replaced: Replaced, tmp_path: Path, workspace_text: str, agent_text: str
 ) -> None:
     other = replaced(agent_text, "agent: helper", "agent: seller")
     folder = write(tmp_path / "shop", "\ufeff" + workspace_text, helper=agent_text, seller=other)

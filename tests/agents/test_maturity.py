@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import numpy as np
 import pytest
 
 from agents.context import Context
-from agents.decisions import Decision, OutcomeEvent, Reason
-from agents.groups import Group, position
+from agents.decisions import OutcomeEvent
+from agents.groups import position
 from agents.guardrails.maturity import positive_words
 from agents.memory import Memory
 from agents.revision import Revision
@@ -102,7 +101,10 @@ def test_what_a_success_is(build: Callable[..., Revision], outcomes: str, words:
 
 
 def test_successes_of_the_action_itself_open_it(
-    build: Callable[..., Revision], features: dict[str, object], noon: datetime
+    build: Callable[..., Revision],
+    send: Callable[..., str],
+    features: dict[str, object],
+    noon: datetime,
 ) -> None:
     revision, memory = build(maturity="{start_share: 0.1, full_at_positives: 4}"), Memory()
     other = next(n for n in PEOPLE if position(f"maturity\0helper\0{SALE}", n) > 0.8)
@@ -114,24 +116,11 @@ def test_successes_of_the_action_itself_open_it(
     first = reasons(noon)
     for number in range(4):
         at = noon + timedelta(hours=number)
-        context = memory.recall(revision, f"c{number}", at, features)
-        memory.keep(sent(revision, context, SALE), revision)
+        decision = send(memory, revision, SALE, at, f"c{number}")
         for word in ("complained", "bought", "bought"):  # it counts once
-            event = OutcomeEvent(f"{word}{at}", f"d{at}", word, at, customer=f"c{number}")
+            event = OutcomeEvent(f"{word}{at}", decision, word, at, customer=f"c{number}")
             memory.hear(event)
         assert str(reasons(at)[0] or "open").startswith("maturity" if number < 3 else "open")
     last = reasons(noon + timedelta(days=1))
     assert str(first[0]).endswith("after 0 of 4 successes")
     assert last == (None, first[1])
-
-
-def sent(revision: Revision, context: Context, action: str) -> Decision:
-    index = revision.index(action)
-    sure = np.eye(len(revision.actions))[index]
-    return Decision(
-        decision_id=f"d{context.at}", at=context.at, agent="helper", revision=revision.id,
-        policy="test", snapshot="", group=Group.RANDOM, reason=Reason.RANDOM, context=context,
-        actions=revision.action_ids, mask=revision.mask(context), distribution=sure, expected=sure,
-        action=index, floor=0.0, explored=False,
-        send_at=revision.send_at(revision.actions[index], context),
-    )  # fmt: skip

@@ -12,6 +12,8 @@ from agents.guardrails.sequence import Course, Run
 from agents.memory import Memory
 from agents.revision import Revision
 
+Do = Callable[..., str]
+Ask = Callable[..., dict[str, str]]
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
@@ -32,7 +34,7 @@ def revision(build: Callable[..., Revision]) -> Revision:
 
 
 @pytest.fixture
-def is_open(barred: Callable[..., dict[str, str]]) -> Callable[..., set[str]]:
+def is_open(barred: Ask) -> Callable[..., set[str]]:
     """A function that names the actions of the sequence that are allowed now."""
 
     def ask(memory: Memory, revision: Revision, at: datetime) -> set[str]:
@@ -42,7 +44,7 @@ def is_open(barred: Callable[..., dict[str, str]]) -> Callable[..., set[str]]:
 
 
 def test_only_the_first_step_is_open_at_first(
-    revision: Revision, barred: Callable[..., dict[str, str]], noon: datetime
+    revision: Revision, barred: Ask, noon: datetime
 ) -> None:
     assert barred(Memory(), revision, noon) == dict.fromkeys(
         [PUSH, PHONE], "onboard: the sequence has not begun"
@@ -50,11 +52,7 @@ def test_only_the_first_step_is_open_at_first(
 
 
 def test_each_step_opens_the_next(
-    revision: Revision,
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    is_open: Callable[..., set[str]],
-    noon: datetime,
+    revision: Revision, send: Do, barred: Ask, is_open: Callable[..., set[str]], noon: datetime
 ) -> None:
     memory = Memory()
     send(memory, revision, EMAIL, noon)
@@ -76,10 +74,7 @@ def test_each_step_opens_the_next(
 
 
 def test_it_begins_again_after_restart_whatever_happened(
-    revision: Revision,
-    send: Callable[..., str],
-    is_open: Callable[..., set[str]],
-    noon: datetime,
+    revision: Revision, send: Do, is_open: Callable[..., set[str]], noon: datetime
 ) -> None:
     memory = Memory()
     send(memory, revision, EMAIL, noon)
@@ -103,7 +98,7 @@ def test_it_begins_again_after_restart_whatever_happened(
 )
 def test_an_event_ends_a_run(
     revision: Revision,
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
     is_open: Callable[..., set[str]],
     noon: datetime,
@@ -122,7 +117,7 @@ def test_an_event_ends_a_run(
 
 def test_an_event_between_two_steps_stops_the_later_one_from_counting(
     revision: Revision,
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
     is_open: Callable[..., set[str]],
     noon: datetime,
@@ -149,7 +144,7 @@ def test_an_event_between_two_steps_stops_the_later_one_from_counting(
 )
 def test_a_contact_that_takes_no_open_step_changes_nothing(
     revision: Revision,
-    send: Callable[..., str],
+    send: Do,
     is_open: Callable[..., set[str]],
     noon: datetime,
     sent: list[tuple[str, int]],
@@ -164,7 +159,7 @@ def test_a_contact_that_takes_no_open_step_changes_nothing(
 def test_another_agents_contacts_take_no_step(
     build: Callable[..., Revision],
     revision: Revision,
-    send: Callable[..., str],
+    send: Do,
     is_open: Callable[..., set[str]],
     noon: datetime,
 ) -> None:
@@ -177,10 +172,7 @@ def test_another_agents_contacts_take_no_step(
 
 
 def test_a_step_that_is_planned_ahead_bars_what_comes_before_it(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, barred: Ask, noon: datetime
 ) -> None:
     windows = '\n  email: {windows: {late: {from: "18:00", to: "22:00"}}}\n  push: {}\n  phone: {}'
     rule = RULE.replace(", after: 1d", "").replace("14d", "1h")
@@ -197,10 +189,7 @@ def test_a_step_that_is_planned_ahead_bars_what_comes_before_it(
 
 
 def test_an_action_of_several_steps_is_allowed_by_any_of_them(
-    build: Callable[..., Revision],
-    send: Callable[..., str],
-    is_open: Callable[..., set[str]],
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, is_open: Callable[..., set[str]], noon: datetime
 ) -> None:
     rule = (
         "{twice: {rule: sequence, steps: [{channels: [email]}, {kinds: [service], after: 1d},"
@@ -273,9 +262,9 @@ trains = st.lists(
 @given(train=trains)
 def test_what_is_open_is_what_the_definition_says(
     build: Callable[..., Revision],
-    send: Callable[..., str],
+    send: Do,
     hear: Callable[..., None],
-    barred: Callable[..., dict[str, str]],
+    barred: Ask,
     noon: datetime,
     train: list[tuple[str, int]],
 ) -> None:
@@ -302,8 +291,8 @@ def test_what_is_open_is_what_the_definition_says(
 @given(picks=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 60)), max_size=25))
 def test_what_is_sent_when_allowed_is_always_in_order(
     build: Callable[..., Revision],
-    send: Callable[..., str],
-    barred: Callable[..., dict[str, str]],
+    send: Do,
+    barred: Ask,
     noon: datetime,
     picks: list[tuple[int, int]],
 ) -> None:

@@ -27,6 +27,7 @@ from agents.tabular.cel import evaluate
 from agents.tabular.columns import microseconds, read_columns
 from agents.tabular.syntax import read_tree
 
+Row = dict[str, Any]  # of a table of contacts or events
 AT = datetime(2026, 3, 28, 19, 30, tzinfo=UTC)  # the evening before Europe's clocks change
 FIELDS: dict[str, dict[str, object]] = {
     "age": {"type": "integer", "min": 0, "max": 120},
@@ -242,7 +243,7 @@ def customer(random: Random, number: int) -> dict[str, object]:
     return {"customer": f"c{number}"} | {name: feature(random, name) for name in FIELDS}
 
 
-def past(random: Random, revision: Revision) -> dict[str, object]:
+def past(random: Random, revision: Revision) -> Row:
     action = random.choice(revision.actions[1:])
     agent = pick(random, "main", "main", "other", "stranger")
     days, exact = pick(random, 0, 1, 1, 2, 2, 6, 7, 8, 20, 45), pick(random, 0, 0, 1, 3_600, 80_000)
@@ -255,7 +256,7 @@ def past(random: Random, revision: Revision) -> dict[str, object]:
     }  # fmt: skip
 
 
-def event(random: Random, revision: Revision) -> dict[str, object]:
+def event(random: Random, revision: Revision) -> Row:
     made = past(random, revision) | {"event": random.choice(WORDS)}
     if random.random() < 0.3:
         empty = dict.fromkeys(("agent", "offer", "kind", "channel", "action", "decision_id"), "")
@@ -281,16 +282,16 @@ def table_of(records: list[dict[str, object]]) -> pa.Table:
 def context_of(
     revision: Revision,
     record: dict[str, object],
-    contacts: list[dict[str, object]],
-    events: list[dict[str, object]],
+    contacts: list[Row],
+    events: list[Row],
 ) -> Context:
     """What a ledger would recall, built by hand."""
     customer = str(record["customer"])
 
-    def own(rows: list[dict[str, object]], back: timedelta) -> list[dict[str, Any]]:
+    def own(rows: list[Row], back: timedelta) -> list[Row]:
         mine = [row for row in rows if row["customer"] == customer]
         kept = [{k: v for k, v in row.items() if k != "customer"} for row in mine]
-        fixed: list[dict[str, Any]] = [row | {"includes": tuple(row["includes"])} for row in kept]  # type: ignore[arg-type]
+        fixed = [row | {"includes": tuple(row["includes"])} for row in kept]
         return sorted((row for row in fixed if row["at"] > AT - back), key=lambda row: row["at"])
 
     heard = [

