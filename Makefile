@@ -28,6 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 			--no-build-isolation -e . ; \
 	fi
+	@echo "compiling the learners' kernels"
+	@$(BIN)/python -m policies.precompile
 	@touch $(STAMP)
 
 demo: $(STAMP) ## watch agents learn over HTTP, and get the closing table

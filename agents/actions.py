@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agents.spec import Agent, Channel, Offer, Scope, Stage, Variant
 
@@ -59,6 +62,24 @@ class Action:
 
 
 NONE = Action(id=NONE_ID, offer="", kind="", variant="", channel="", window="", cost=0.0, text="")
+
+
+def factors(actions: Sequence[Action]) -> NDArray[np.int64]:
+    """Number the offer, channel and send window of each action, (A, 3); `none` is an offer too.
+
+    Example:
+        >>> factors([NONE]).tolist()
+        [[0, 0, 0]]
+    """
+    columns = [
+        {name: number for number, name in enumerate(dict.fromkeys(names))}
+        for names in zip(*((a.offer, a.channel, a.window) for a in actions), strict=True)
+    ]
+    rows = [
+        [column[name] for column, name in zip(columns, (a.offer, a.channel, a.window), strict=True)]
+        for a in actions
+    ]
+    return np.array(rows, dtype=np.int64)  # (A, 3)
 
 
 def expand(agent: Agent, channels: Mapping[str, Channel]) -> tuple[Action, ...]:

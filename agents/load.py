@@ -15,9 +15,10 @@ from agents.loading.references import (
     agent_faults,
     between_faults,
     expression_faults,
+    other_agent_faults,
     workspace_faults,
 )
-from agents.loading.rule_references import agent_name_faults, idle_faults
+from agents.loading.rule_references import idle_faults
 from agents.revision import Revision
 from agents.spec import Agent, Workspace
 from agents.units import describe_duration
@@ -70,7 +71,7 @@ def load_workspace(folder: Path) -> LoadedWorkspace:
         raise DocumentError(message, file=str(folder), line=1, column=1)
     raise_first(own, between_faults(workspace, [r.agent for r in revisions.values()]))
     for name, revision in revisions.items():
-        raise_first(sources[name], agent_name_faults(revision.agent.guardrails, revisions))
+        raise_first(sources[name], other_agent_faults(revision.agent, revisions))
     return LoadedWorkspace(workspace, revisions, texts, sources, own)
 
 

@@ -111,6 +111,28 @@ def log_row(
     }
 
 
+def read_row(row: Mapping[str, Any]) -> Decision:
+    """Rebuild the decision of a row; its customer is the hash, and nothing else is lost.
+
+    Args:
+        row: plain values by column, as `pyarrow.Table.to_pylist` gives them.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is no such row.
+    """
+    context = orjson.loads(row["context"])
+    send_at = row["send_at"]
+    return Decision.from_record(
+        {
+            **row,
+            **context,
+            "at": row["at"].isoformat(),
+            "send_at": None if send_at is None else send_at.isoformat(),
+            "action": row["actions"].index(row["action"]),
+        }
+    )
+
+
 def log_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Gather rows into a table of `SCHEMA`."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.actions import Action, expand
+from agents.actions import Action, expand, factors
 from agents.content import Catalog, Rendered
 from agents.context import Contact, Context, PastEvent, check_customer, check_features
 from agents.counters import Charge, Counter, Reading
@@ -51,11 +51,13 @@ class Revision:
     Attributes:
         id: 16 hexadecimal digits.
         actions: `none` first; positions in masks and distributions refer to it.
+        factors: (A, 3) numbers of each action's offer, channel and send window.
         signals: the words of all events it may hear, and what guardrails take each for.
         guardrails, rankings: the compiled rules; rankings depend on what the guardrails allow.
         lookback: how far back a context's contacts reach, for guardrails and learners.
         event_lookback: how far back its events reach.
-        hears: the words of the events that a context must hold.
+        hears: the words of the events that a context must hold, for guardrails and, of responses,
+            for learners, who see how many contacts went unanswered.
         counters: what its guardrails count over all customers.
         zone_field: the customer field that holds the time zone, None if there is none.
         timetable: when contacts decided now are sent, for all channels and windows.
@@ -67,6 +69,7 @@ class Revision:
         self.workspace = workspace
         self.agent = agent
         self.actions: tuple[Action, ...] = expand(agent, workspace.channels)
+        self.factors = factors(self.actions)
         self.action_ids = tuple(action.id for action in self.actions)
         self.signals = _signals(workspace, agent)
         self._language = Language(workspace.customer)
@@ -76,7 +79,8 @@ class Revision:
         rules: list[Guardrail | Ranking] = [*self.guardrails, *self.rankings]
         self.lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.reads_contacts)])
         self.event_lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.hears)])
-        self.hears = frozenset().union(*(rule.hears for rule in rules))
+        responses = {word for word, signal in self.signals.items() if signal == "response"}
+        self.hears = frozenset(responses).union(*(rule.hears for rule in rules))
         self.counters: tuple[Counter, ...] = tuple(
             {counter.name: counter for rule in rules for counter in rule.counters}.values()
         )

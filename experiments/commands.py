@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,17 +17,16 @@ from rich.progress import (
 )
 
 from agents.checker import check_log
-from agents.errors import LogError, SnapshotError, UnknownNameError, did_you_mean
-from agents.groups import Group
+from agents.errors import LogError
 from agents.load import LoadedWorkspace, load_workspace
-from agents.revision import Revision
-from agents.spec import Holdout
+from experiments.agreeing import agreement_lines
+from experiments.asking import BY_NAME, Asker, Rows
 from experiments.closing import closing_table
 from experiments.demo import Demo, run_demo
 from experiments.estimators import ESTIMATORS
-from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, declared_range, evaluate
-from experiments.lift import expected_holdout, lift
-from experiments.logs import LoggedDecisions, fingerprint, read_log, read_table
+from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation
+from experiments.lift import lift
+from experiments.logs import fingerprint, read_log, read_table
 from experiments.metrics import compare_metrics
 from experiments.report import (
     audit_lines,
@@ -43,11 +38,8 @@ from experiments.report import (
     metrics_warnings,
     value_table,
 )
-from experiments.revisions import hidden_features, read_revisions
-from experiments.targets import logged_target, none_target, snapshot_target, uniform_target
+from experiments.revisions import read_revisions
 from experiments.tracking import DATABASE, open_tracking, record
-from policies.registry import load_policy
-from policies.snapshot import unseal
 
 app = typer.Typer()
 
@@ -65,96 +57,6 @@ _TAUGHT = (
     "a snapshot has learned from treatment, so it looks too good there; --group random values it"
     " on decisions that it has not seen"
 )
-_BY_NAME = {"uniform": uniform_target, "none": none_target, "logged": logged_target}
-
-
-class Rows(StrEnum):
-    """Which decisions the values are computed from."""
-
-    RANDOM = "random"
-    TREATMENT = "treatment"
-    ALL = "all"
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The groups that are kept; control decisions never tell the value of another policy."""
-        if self is Rows.ALL:
-            return (Group.TREATMENT, Group.RANDOM)
-        return (Group(self.value),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """What every policy on the command line is valued with.
-
-    Args:
-        log: closed decisions of all groups.
-        rows: those that values are computed from.
-        revisions: by id, as far as they stand beside the log.
-        key: file of the key that snapshots are signed with.
-    """
-
-    log: LoggedDecisions
-    rows: LoggedDecisions
-    revisions: Mapping[str, Revision]
-    estimators: Sequence[str]
-    level: float
-    key: Path | None
-
-    @property
-    def newest(self) -> Revision | None:
-        """The revision of the last decision, if it is known."""
-        return self.revisions.get(str(self.log.revision[np.argmax(self.log.at)]))
-
-    @property
-    def currency(self) -> str:
-        """Three letters, or a word in their place if no revision is known."""
-        return self.newest.workspace.currency if self.newest else "currency"
-
-    @property
-    def holdout(self) -> Holdout | None:
-        """The shares by which all customers were assigned; None if unknown, or if they changed."""
-        known = [self.revisions.get(name) for name in set(self.log.revision.tolist())]
-        declared = {
-            None if found is None else expected_holdout(found.workspace, found.agent)
-            for found in known
-        }
-        return declared.pop() if len(declared) == 1 else None
-
-    def ask(self, name: str) -> Evaluation:
-        """Value one policy, by its name or its snapshot file."""
-        newest = self.newest
-        return evaluate(
-            self.rows,
-            self._target(name),
-            name=name if name in _BY_NAME else Path(name).stem,
-            estimators=self.estimators,
-            level=self.level,
-            reward_range=declared_range(newest) if newest else None,
-            exclude=hidden_features(newest) if newest else frozenset(),
-        )
-
-    def _target(self, name: str) -> NDArray[np.float64]:
-        if name in _BY_NAME:
-            return _BY_NAME[name](self.rows)  # (N, A)
-        path = Path(name)
-        if not path.is_file():
-            hint = did_you_mean(name, _BY_NAME)
-            raise UnknownNameError(f"--policy: {name!r} is no snapshot file; {hint}")
-        if self.key is None:
-            raise SnapshotError(
-                "--key: expected the key file that the snapshot was signed with, got none;"
-                " a server keeps it in its data folder as keys/snapshot.key"
-            )
-        try:
-            manifest, state = unseal(path.read_bytes(), self.key.read_bytes())
-        except OSError as error:
-            raise SnapshotError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return snapshot_target(
-            self.rows,
-            self.revisions,
-            lambda revision: load_policy(manifest.policy, state, revision),
-        )
 
 
 @app.command(name="evaluate")
@@ -197,12 +99,14 @@ def evaluate_command(
             f" {len(decisions):,} closed ones, and {decisions.open_rows:,} decisions are open,"
             " because an outcome could still arrive"
         )
-    asker = _Asker(decisions, rows, revisions, tuple(dict.fromkeys(estimator)), level, key)
+    asker = Asker(decisions, rows, revisions, tuple(dict.fromkeys(estimator)), level, key)
     with console.status("estimating"):
         evaluations = [asker.ask(name) for name in dict.fromkeys(policy)]
     _print_values(console, evaluations, asker.currency, decisions.open_rows)
-    if group is not Rows.RANDOM and not _BY_NAME.keys() >= set(policy):
+    if group is not Rows.RANDOM and not BY_NAME.keys() >= set(policy):
         console.print(f"warning: {_TAUGHT}", style="yellow")
+    for line in agreement_lines(log, decisions, revisions):
+        console.print(line)
     _print_lift(console, asker)
     if track is not None:
         _track(evaluations, track, fingerprint(log))
@@ -223,7 +127,7 @@ def _print_values(
             console.print(f"warning: {evaluation.target}: {warning}", style="yellow")
 
 
-def _print_lift(console: Console, asker: _Asker) -> None:
+def _print_lift(console: Console, asker: Asker) -> None:
     found = lift(asker.log, holdout=asker.holdout, level=asker.level)
     console.print()
     console.print(groups_table(found, asker.currency))

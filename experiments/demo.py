@@ -41,7 +41,7 @@ from experiments.lift import expected_holdout, lift
 from experiments.logs import LoggedDecisions, read_log
 from experiments.revisions import hidden_features
 from experiments.targets import snapshot_target, uniform_target
-from policies.registry import load_policy
+from policies.registry import load_learner
 from policies.snapshot import unseal
 from simulators.drive import DriveResult, drive, write_truth
 from simulators.examples import example_revision
@@ -289,5 +289,5 @@ def _learned_target(demo: Demo, revision: Revision, part: LoggedDecisions) -> ND
     key = (demo.data / "keys" / "snapshot.key").read_bytes()
     manifest, state = unseal(newest.read_bytes(), key)
     return snapshot_target(
-        part, {revision.id: revision}, lambda known: load_policy(manifest.policy, state, known)
+        part, {revision.id: revision}, lambda known: load_learner(manifest.policy, state, known)
     )

@@ -16,7 +16,7 @@ from agents.revision import Revision
 from agents.units import parse_instant
 from experiments.logs import LoggedDecisions
 from policies.base import Policy
-from policies.floor import mix_floor
+from policies.decide import explore
 
 _BARRED = "barred in the log"
 
@@ -95,7 +95,7 @@ def _answer(
     allowed = log.allowed[row, columns]  # (own A,)
     mask = Mask(tuple(None if free else _BARRED for free in allowed.tolist()))
     answer = policy.distribution(_context(log, row), mask)
-    return mix_floor(answer.probabilities, mask.allowed, revision.agent.policy.floor)
+    return explore(revision, answer.probabilities, mask.allowed)
 
 
 def _context(log: LoggedDecisions, row: int) -> Context:

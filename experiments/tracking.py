@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,22 +53,40 @@ def record(client: MlflowClient, evaluation: Evaluation, *, fingerprint: str) ->
         evaluation: of one target.
         fingerprint: SHA-256 of the log, so that equal data can be told apart from other data.
     """
+    return record_run(
+        client, EXPERIMENT, evaluation.target,
+        metrics=_metrics(evaluation),
+        params=_params(evaluation, fingerprint),
+        tags={"warnings": "; ".join(evaluation.warnings)},
+    )  # fmt: skip
+
+
+def record_run(
+    client: MlflowClient,
+    experiment: str,
+    name: str,
+    *,
+    metrics: Mapping[str, float],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> str:
+    """Record one finished run under an experiment, which is made if missing; return its id."""
     from mlflow.entities import Metric, Param, RunTag
 
     folder = Path(str(client.tracking_uri).removeprefix("sqlite:///")).parent
-    known = client.get_experiment_by_name(EXPERIMENT)
-    experiment = (
-        client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    known = client.get_experiment_by_name(experiment)
+    place = (
+        client.create_experiment(experiment, artifact_location=(folder / "artifacts").as_uri())
         if known is None
         else known.experiment_id
     )
-    run = client.create_run(experiment, run_name=evaluation.target)
+    run = client.create_run(place, run_name=name)
     now = run.info.start_time
     client.log_batch(
         run.info.run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in _metrics(evaluation).items()],
-        params=[Param(name, value) for name, value in _params(evaluation, fingerprint).items()],
-        tags=[RunTag("warnings", "; ".join(evaluation.warnings))],
+        metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+        params=[Param(key, value) for key, value in params.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)

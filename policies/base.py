@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.context import Context
+from agents.errors import UnknownNameError, did_you_mean
 from agents.mask import Mask
 from agents.revision import Revision
 
@@ -27,23 +29,75 @@ class Distribution:
     expected: NDArray[np.float64]
 
 
+class Label(NamedTuple):
+    """What is to be learned of one outcome after one decision.
+
+    Args:
+        outcome: name of a declared outcome.
+        happened: whether it happened, or had not yet.
+        weight: how much it counts, finite; a negative one takes back what was learned before.
+    """
+
+    outcome: str
+    happened: bool
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """One thing to learn, in the order in which the ledger committed it.
 
-    Every decision is first a lesson without outcome ("nothing has happened yet"); each counted
-    outcome that arrives later is one more lesson about the same decision.
+    The first lesson of a decision says that it was made; it, and others as time passes, may say
+    that outcomes have not happened yet. Each counted outcome is one more lesson.
 
     Args:
         context, mask, action, propensity: of the decision; `action` is a position.
-        outcome: name of a declared outcome that happened, or None for the decision itself.
+        labels: what is learned of which outcomes.
+        first: whether it is the decision's first lesson, from which scales and costs are learned.
     """
 
     context: Context
     mask: Mask
     action: int
     propensity: float
-    outcome: str | None = None
+    labels: tuple[Label, ...] = ()
+    first: bool = False
+
+    @classmethod
+    def decision(
+        cls, context: Context, mask: Mask, action: int, propensity: float, outcomes: Iterable[str]
+    ) -> Self:
+        """Return the first lesson of a decision after which no outcome has happened yet."""
+        labels = tuple(Label(outcome, happened=False) for outcome in outcomes)
+        return cls(context, mask, action, propensity, labels, first=True)
+
+    def then(self, *labels: Label) -> Self:
+        """Return a later lesson of the same decision."""
+        return replace(self, labels=labels, first=False)
+
+
+def check_labels(lesson: Lesson, outcomes: Collection[str]) -> None:
+    """Refuse labels from which nothing can be learned.
+
+    Raises:
+        UnknownNameError: a label of an outcome that is not among those given.
+        ValueError: a weight that is not finite.
+    """
+    for label in lesson.labels:
+        if label.outcome not in outcomes:
+            raise UnknownNameError(
+                f"a lesson about {label.outcome!r}; {did_you_mean(label.outcome, outcomes)}"
+            )
+        if not math.isfinite(label.weight):
+            raise ValueError(
+                f"a lesson about {label.outcome!r}: expected a finite weight, got {label.weight}"
+            )
+
+
+def check_lessons(lessons: Iterable[Lesson], outcomes: Collection[str]) -> None:
+    """Refuse lessons of which one has labels that `check_labels` refuses."""
+    for lesson in lessons:
+        check_labels(lesson, outcomes)
 
 
 class Policy(Protocol):

@@ -1,115 +1,95 @@
 """What every policy owes: plain checks, run over the whole registry and over anyone's own policy.
 
 Each takes a factory and a revision, returns nothing, and raises AssertionError with what was
-expected and what was got.
+expected and what was got. Here are those of learning and of state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from agents.errors import SnapshotError
+from agents.errors import SnapshotError, UnknownNameError
 from agents.mask import Mask
 from agents.revision import Revision
-from policies.base import Distribution, Policy
+from policies.base import Label, Lesson
+from policies.checks_of_answers import (
+    LESSONS,
+    SEED,
+    TOLERANCE,
+    Check,
+    Factory,
+    answers,
+    assert_finite,
+    check_barred_is_zero,
+    check_finite,
+    check_ignores_identity,
+    check_one_allowed,
+    check_order,
+    check_pure,
+    check_sums_to_one,
+    same_answer,
+    taught,
+)
 from policies.registry import STATELESS
-from policies.samples import sample_contexts, sample_lessons, sample_mask
+from policies.samples import (
+    NEWCOMER,
+    later_revision,
+    odd_contexts,
+    reweighted,
+    sample_contexts,
+    sample_lessons,
+    sample_mask,
+)
 
-Factory = Callable[[Revision], Policy]
-Check = Callable[[Factory, Revision], None]
-
-_SEED = 20260302
-_LESSONS = 60
-_TOLERANCE = 1e-9
+_CRASHES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def _taught(create: Factory, revision: Revision) -> Policy:
+def check_weights(create: Factory, revision: Revision) -> None:
+    """Labels that count for more, for nothing, or take back what was never given, lose nothing."""
+    policy, rng = create(revision), np.random.default_rng(SEED)
+    policy.update(reweighted(sample_lessons(revision, 2 * LESSONS, rng), rng))
+    for _, answer in answers(policy, revision):
+        assert_finite(policy, answer, " after odd weights")
+
+
+def check_refuses_unknown_outcome(create: Factory, revision: Revision) -> None:
+    """A label of an undeclared outcome is refused before anything else is learned."""
     policy = create(revision)
-    policy.update(sample_lessons(revision, _LESSONS, np.random.default_rng(_SEED)))
-    return policy
-
-
-def _answers(
-    policy: Policy, revision: Revision, count: int = 10
-) -> list[tuple[Mask, Distribution]]:
-    rng = np.random.default_rng(_SEED + 1)
-    contexts = sample_contexts(revision, count, rng)
-    masks = [sample_mask(revision, rng) for _ in contexts]
-    return [(m, policy.distribution(c, m)) for c, m in zip(contexts, masks, strict=True)]
-
-
-def _same(ours: Distribution, theirs: Distribution) -> bool:
-    return np.array_equal(ours.probabilities, theirs.probabilities) and np.array_equal(
-        ours.expected, theirs.expected, equal_nan=True
-    )
-
-
-def check_sums_to_one(create: Factory, revision: Revision) -> None:
-    """Every distribution sums to 1 within 1e-9 and has one entry for each action."""
-    for policy in (create(revision), _taught(create, revision)):
-        for _, answer in _answers(policy, revision):
-            shape, expected = answer.probabilities.shape, (len(revision.actions),)
-            assert shape == expected, f"{policy.name}: expected shape {expected}, got {shape}"
-            total = float(answer.probabilities.sum())
-            assert abs(total - 1.0) <= _TOLERANCE, (
-                f"{policy.name}: expected the distribution to sum to 1, got {total:.12g}"
-            )
-
-
-def check_barred_is_zero(create: Factory, revision: Revision) -> None:
-    """A barred action has probability exactly 0, and no probability is negative."""
-    for policy in (create(revision), _taught(create, revision)):
-        for mask, answer in _answers(policy, revision):
-            most = float(np.max(answer.probabilities[~mask.allowed], initial=0.0))
-            assert most == 0.0, f"{policy.name}: expected 0 for a barred action, got {most:.12g}"
-            least = float(answer.probabilities.min())
-            assert least >= 0.0, f"{policy.name}: expected no probability under 0, got {least:.12g}"
-
-
-def check_one_allowed(create: Factory, revision: Revision) -> None:
-    """Whatever is barred: the only allowed action has probability 1."""
-    policy = _taught(create, revision)
-    (context,) = sample_contexts(revision, 1, np.random.default_rng(_SEED))
-    for index, action in enumerate(revision.actions):
-        reasons = ["check: barred" if i != index else None for i in range(len(revision.actions))]
-        answer = policy.distribution(context, Mask(tuple(reasons)))
-        probability = float(answer.probabilities[index])
-        assert probability == 1.0, (
-            f"{policy.name}: expected 1 for {action.id}, the only allowed, got {probability:.12g}"
-        )
-
-
-def check_pure(create: Factory, revision: Revision) -> None:
-    """`distribution` changes nothing: the same question has the same answer, the state stays."""
-    policy = _taught(create, revision)
-    before = policy.to_bytes()
-    first, second = _answers(policy, revision), _answers(policy, revision)
-    same = all(_same(a, b) for (_, a), (_, b) in zip(first, second, strict=True))
-    assert same, f"{policy.name}: expected the same answer to the same question, got another"
+    if policy.name in STATELESS:
+        return
+    lessons = sample_lessons(revision, 2, np.random.default_rng(SEED))
+    before, refused = policy.to_bytes(), False
+    try:
+        policy.update([*lessons, lessons[0].then(Label("no such outcome", happened=True))])
+    except UnknownNameError:
+        refused = True
+    assert refused, f"{policy.name}: expected an unknown outcome to be refused, got it learned"
     assert policy.to_bytes() == before, (
-        f"{policy.name}: expected `distribution` to leave the state alone, got other bytes"
+        f"{policy.name}: expected a refusal before anything is learned, got other bytes"
     )
 
 
-def check_finite(create: Factory, revision: Revision) -> None:
-    """After learning all probabilities are finite, and expected rewards finite or all NaN."""
-    policy = _taught(create, revision)
-    for _, answer in _answers(policy, revision):
-        lost = np.count_nonzero(~np.isfinite(answer.probabilities))
-        assert lost == 0, f"{policy.name}: expected finite probabilities, got {lost} that are not"
-        expected = answer.expected
-        known = np.count_nonzero(np.isfinite(expected))
-        assert known == len(expected) or np.isnan(expected).all(), (
-            f"{policy.name}: expected rewards that are all finite or all NaN,"
-            f" got {known} of {len(expected)} finite"
-        )
+def check_odd_contexts(create: Factory, revision: Revision) -> None:
+    """Missing values, and values that were never declared, are answered and learned from."""
+    policy = taught(create, revision)
+    mask = sample_mask(revision, np.random.default_rng(SEED))
+    outcomes = list(revision.agent.outcomes)
+    for context in odd_contexts(revision):
+        try:
+            policy.distribution(context, mask)
+            action = int(mask.indices[0])
+            policy.update([Lesson.decision(context, mask, action, 0.5, outcomes)])
+            answer = policy.distribution(context, mask)
+        except _CRASHES as error:
+            raise AssertionError(
+                f"{policy.name}: expected an answer for {context.customer}, got {error!r}"
+            ) from error
+        assert_finite(policy, answer, f" for {context.customer}")
 
 
 def check_learns(create: Factory, revision: Revision) -> None:
     """Lessons change the state, unless the registry says that there is none."""
-    before, after = create(revision).to_bytes(), _taught(create, revision).to_bytes()
+    before, after = create(revision).to_bytes(), taught(create, revision).to_bytes()
     name = create(revision).name
     if name in STATELESS:
         assert before == after, f"{name}: expected no state, got one that lessons change"
@@ -119,15 +99,15 @@ def check_learns(create: Factory, revision: Revision) -> None:
 
 def check_deterministic(create: Factory, revision: Revision) -> None:
     """The same lessons give the same bytes, asked for answers or not, in one go or in two."""
-    lessons = sample_lessons(revision, _LESSONS, np.random.default_rng(_SEED))
+    lessons = sample_lessons(revision, LESSONS, np.random.default_rng(SEED))
     policy = create(revision)
-    _answers(policy, revision)
+    answers(policy, revision)
     policy.update(lessons[:20])
-    _answers(policy, revision)
+    answers(policy, revision)
     middle = type(policy).from_bytes(policy.to_bytes(), revision)
     middle.update(lessons[20:])
     policy.update(lessons[20:])
-    expected = _taught(create, revision).to_bytes()
+    expected = taught(create, revision).to_bytes()
     assert policy.to_bytes() == expected, (
         f"{policy.name}: expected the same lessons to give the same bytes, got others"
     )
@@ -138,48 +118,58 @@ def check_deterministic(create: Factory, revision: Revision) -> None:
 
 def check_round_trip(create: Factory, revision: Revision) -> None:
     """A policy rebuilt from its bytes has the same bytes and gives the same answers."""
-    policy = _taught(create, revision)
+    policy = taught(create, revision)
     state = policy.to_bytes()
     again = type(policy).from_bytes(state, revision)
     assert again.to_bytes() == state, f"{policy.name}: expected the same bytes, rebuilt, got others"
-    pairs = zip(_answers(policy, revision), _answers(again, revision), strict=True)
-    assert all(_same(a, b) for (_, a), (_, b) in pairs), (
+    pairs = zip(answers(policy, revision), answers(again, revision), strict=True)
+    assert all(same_answer(a, b) for (_, a), (_, b) in pairs), (
         f"{policy.name}: expected the same answers, rebuilt, got others"
     )
 
 
-def later_revision(revision: Revision) -> Revision:
-    """Return the revision with its first offer gone, from bundles too, and a new one added."""
-    gone, first = next(iter(revision.agent.offers.items()))
-    offers = {
-        name: offer.model_copy(update={"includes": tuple(n for n in offer.includes if n != gone)})
-        for name, offer in revision.agent.offers.items()
-        if name != gone
-    }
-    agent = revision.agent.model_copy(update={"offers": offers | {"newcomer": first}})
-    return Revision(revision.workspace, agent)
-
-
 def check_later_revision(create: Factory, revision: Revision) -> None:
     """A state serves a revision with one more offer and one fewer, and goes on learning."""
-    policy = _taught(create, revision)
+    policy = taught(create, revision)
     later = later_revision(revision)
     restored = type(policy).from_bytes(policy.to_bytes(), later)
-    restored.update(sample_lessons(later, 5, np.random.default_rng(_SEED)))
-    for _, answer in _answers(restored, later):
+    restored.update(sample_lessons(later, 5, np.random.default_rng(SEED)))
+    for _, answer in answers(restored, later):
         shape, expected = answer.probabilities.shape, (len(later.actions),)
         assert shape == expected, (
             f"{policy.name}: expected shape {expected} under a later revision, got {shape}"
         )
         total = float(answer.probabilities.sum())
-        assert abs(total - 1.0) <= _TOLERANCE, (
+        assert abs(total - 1.0) <= TOLERANCE, (
             f"{policy.name}: expected a sum of 1 under a later revision, got {total:.12g}"
         )
 
 
+def check_new_action(create: Factory, revision: Revision) -> None:
+    """An action of which nothing is known is answered like any other, and can be learned."""
+    policy = taught(create, revision)
+    later = later_revision(revision)
+    restored = type(policy).from_bytes(policy.to_bytes(), later)
+    (context,) = sample_contexts(later, 1, np.random.default_rng(SEED))
+    for position, action in enumerate(later.actions):
+        if action.offer != NEWCOMER:
+            continue
+        reasons = [
+            None if i in (0, position) else "check: barred" for i in range(len(later.actions))
+        ]
+        mask = Mask(tuple(reasons))
+        before = restored.to_bytes()
+        restored.update([Lesson.decision(context, mask, position, 0.5, later.agent.outcomes)])
+        assert restored.name in STATELESS or restored.to_bytes() != before, (
+            f"{policy.name}: expected to learn about {action.id}, which is new, got the same bytes"
+        )
+        answer = restored.distribution(context, mask)
+        assert_finite(policy, answer, f" with {action.id}, which is new")
+
+
 def check_refuses_garbage(create: Factory, revision: Revision) -> None:
     """Bytes that are not its state are refused with SnapshotError: junk, cut short, or foreign."""
-    policy = _taught(create, revision)
+    policy = taught(create, revision)
     state = policy.to_bytes()
     for what, garbage in (("no", b""), ("random", b"\x00\xff" * 40), ("cut", state[:-1])):
         try:
@@ -195,9 +185,38 @@ ALL_CHECKS: tuple[Check, ...] = (
     check_one_allowed,
     check_pure,
     check_finite,
+    check_weights,
+    check_refuses_unknown_outcome,
+    check_odd_contexts,
+    check_ignores_identity,
+    check_order,
     check_learns,
     check_deterministic,
     check_round_trip,
     check_later_revision,
+    check_new_action,
     check_refuses_garbage,
 )
+
+__all__ = [
+    "ALL_CHECKS",
+    "Check",
+    "Factory",
+    "check_barred_is_zero",
+    "check_deterministic",
+    "check_finite",
+    "check_ignores_identity",
+    "check_later_revision",
+    "check_learns",
+    "check_new_action",
+    "check_odd_contexts",
+    "check_one_allowed",
+    "check_order",
+    "check_pure",
+    "check_refuses_garbage",
+    "check_refuses_unknown_outcome",
+    "check_round_trip",
+    "check_sums_to_one",
+    "check_weights",
+    "later_revision",
+]

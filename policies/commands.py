@@ -7,10 +7,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from agents.advising.advice import advise
 from agents.load import load_workspace
+from agents.revision import Revision
+from policies.floor import factored_shares, largest_weight
 from policies.registry import check_policy
 
 app = typer.Typer()
@@ -34,12 +37,30 @@ def check(
             f" {_count(len(revision.actions), 'action')},"
             f" {_count(len(revision.guardrails) + len(revision.rankings), 'guardrail')}"
         )
-        typer.echo(f"  learner {policy.name}, revision {revision.id}")
+        incumbent = revision.agent.policy.incumbent
+        role = f", apprentice of {incumbent.learner}" if incumbent else ""
+        typer.echo(f"  learner {policy.name}{role}, revision {revision.id}")
+        typer.echo(f"  {_floor(revision)}")
     warnings = advise(loaded, datetime.now(UTC))
     for advice in warnings:
         typer.echo(f"warning: {advice}")
     state = f"can be served, with {_count(len(warnings), 'warning')}" if warnings else "is in order"
     typer.echo(f"{workspace} {state}; next: nextbest serve {quote(str(workspace))}")
+
+
+def _floor(revision: Revision) -> str:
+    """Say how much an agent explores, and what that means for who values another policy."""
+    spec = revision.agent.policy
+    if not spec.floor:
+        return "floor 0: what it never draws cannot be valued from its log"
+    allowed = np.ones(len(revision.actions), dtype=np.bool_)  # (A,)
+    over_offers = spec.floor_over == "offers"
+    shares = factored_shares(allowed, revision.factors) if over_offers else allowed / allowed.size
+    most = largest_weight(shares, spec.floor)
+    said = f"floor {spec.floor:g} over {spec.floor_over}: no weight above {most:,.0f}"
+    if not over_offers:
+        return said
+    return f"{said}, of an offer {largest_weight(shares, spec.floor, revision.factors[:, 0]):,.0f}"
 
 
 def _count(number: int, what: str) -> str:

@@ -16,7 +16,7 @@ from agents.mask import Mask
 from agents.revision import Revision
 from agents.units import unit_interval
 from policies.base import Distribution, Policy
-from policies.floor import mix_floor
+from policies.floor import mix_factored_floor, mix_floor
 
 _CONTROL = "holdout: the customer is in the control group"
 
@@ -57,6 +57,24 @@ def hold_out(mask: Mask) -> Mask:
 def _uniform(mask: Mask) -> Distribution:
     probabilities = mask.allowed / np.count_nonzero(mask.allowed)  # (A,)
     return Distribution(probabilities, np.full(len(probabilities), np.nan))
+
+
+def explore(
+    revision: Revision,
+    probabilities: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+    treated: bool = True,
+) -> NDArray[np.float64]:
+    """Mix the agent's floor into a policy's probabilities; (A,).
+
+    Other groups than treatment choose evenly among the allowed.
+    """
+    spec = revision.agent.policy
+    if not treated:
+        return mix_floor(probabilities, allowed, 1.0)
+    if spec.floor_over == "offers":
+        return mix_factored_floor(probabilities, allowed, spec.floor, revision.factors)
+    return mix_floor(probabilities, allowed, spec.floor)
 
 
 def decide(
@@ -102,8 +120,7 @@ def choose(
     """Draw one action from the distribution under a given mask and group."""
     treated = group is Group.TREATMENT
     answer = policy.distribution(context, mask) if treated else _uniform(mask)
-    floor = revision.agent.policy.floor if treated else 1.0
-    distribution = mix_floor(answer.probabilities, mask.allowed, floor)  # (A,)
+    distribution = explore(revision, answer.probabilities, mask.allowed, treated)  # (A,)
     position = draw(distribution, uniform_draw(secret, decision_id))
     action = revision.actions[position]
     return Decision(
@@ -121,7 +138,7 @@ def choose(
         distribution=distribution,
         expected=answer.expected,
         action=position,
-        floor=floor,
+        floor=revision.agent.policy.floor if treated else 1.0,
         explored=_explored(answer.expected, mask, position),
         send_at=revision.send_at(action, context),
     )

@@ -2,54 +2,82 @@
 
 One Bayesian logistic regression for each outcome, over
 
-    phi(x, a) = [1, x, offer, channel, window, id, offer * x, channel * x, window * x]
+    phi(x, a) = [1, x, offer, channel, window, id, words, offer * x, channel * x, window * x]
 
-so that a new action inherits what is known of its offer, channel and window; `none` has weights of
-its own, which carry what customers do when left alone. Actions are drawn by Thompson sampling on
-the sum of value times probability, less cost: values and costs are those of the revision in force,
-so they change without retraining.
+so that a new action inherits what is known of its offer, channel, window and words; `none` has
+weights of its own, which carry what customers do when left alone. A part of every weight is shared
+by all outcomes. Actions are drawn by Thompson sampling on the sum of value times probability, less
+cost: values and costs are those of the revision in force, so they change without retraining. With m
+and s the posterior mean and sd of eta, the draw is from
 
-An outcome is learned as it arrives: first one negative for every outcome, later one positive. With
-a rate p that settles at p / (1 + p), a bias of at most p which keeps the order of actions.
+    eta ~ N(m + optimism sign(value) s, (alpha s)^2)
 
-Source: Chapelle and Li, NeurIPS 2011 (model and update); Ktena et al., arXiv 1907.06558 (delays).
+most of the exploring is thus done by hope, as in upper confidence bounds, and little by chance.
+
+Source: Chapelle and Li, NeurIPS 2011 (model, update, and why to draw from less than the whole
+spread); Auer, JMLR 2002 (optimism). docs/learners.md has what was measured.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import groupby
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.context import Context
-from agents.errors import SnapshotError, UnknownNameError, did_you_mean
+from agents.errors import SnapshotError
 from agents.mask import Mask
 from agents.revision import Revision
-from policies.base import Distribution, Lesson
-from policies.encode import Encoder
-from policies.levels import COMMON, levels_of, prior_variance
-from policies.logistic import Posterior, sigmoid
+from policies.base import Distribution, Lesson, check_lessons
+from policies.features.encode import Encoder
+from policies.models.belief import Beliefs
+from policies.models.evidence import read_evidence
+from policies.models.joint import joint_best
+from policies.models.levels import design_of, prior_variance, split_variance
+from policies.models.logistic import Posterior, sigmoid
+from policies.models.naming import Axes, check_array, shared
+from policies.propensities.thompson import Utilities, best_table
 from policies.settings import Setting, read_settings
 from policies.state import pack, unpack
-from policies.thompson import Utilities
 
 _SETTINGS = {
-    "tau": Setting(0.6, 0.01, 5.0),
-    "alpha": Setting(0.5, 0.0, 5.0),
+    "tau": Setting(0.4, 0.01, 5.0),
+    "alpha": Setting(0.1, 0.0, 5.0),
+    "optimism": Setting(0.5, 0.0, 5.0),
+    "shared": Setting(0.3, 0.0, 0.9),
     "base_rate": Setting(0.02, 1e-6, 0.5),
     "grid": Setting(128, 64, 512, whole=True),
+    "draws": Setting(0.0, 0.0, 1_000.0, whole=True),
+    "half_life": Setting(0.0, 0.0, 3_650.0),
+    "uplift": Setting(0.0, 0.0, 1.0, whole=True),
 }
+
+_SHARED = "*"  # stands for all outcomes, among whose names it cannot be
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def day_of(at: datetime) -> int:
+    """Return the days since 1970 began, in UTC."""
+    return (at - _EPOCH).days
+
+
+def _with_one(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Put a column of ones before (N, D) rows."""
+    return np.hstack([np.ones((len(x), 1)), x])  # (N, 1+D)
 
 
 class HybridThompson:
     """Thompson sampling over logistic models that share weights across actions.
 
-    Settings: `tau` prior sd of attribute weights (0.6), `alpha` factor on the posterior's sd (0.5;
-    0 is greedy), `base_rate` prior probability of each outcome (0.02), `grid` points of the
-    quadrature (128).
+    Settings: `tau` prior sd of attribute weights, `alpha` and `optimism` as above, `shared` part of
+    the prior variance that all outcomes have in common, `base_rate` prior probability of each
+    outcome, `grid` fineness of the quadrature, `draws` joint draws in its place, `half_life` days
+    after which evidence counts half, `uplift` whether `none` is the base of all contacts.
 
     The expected reward it reports is the sum of value times sigmoid of the posterior mean of eta,
     less cost.
@@ -60,20 +88,20 @@ class HybridThompson:
     def __init__(self, revision: Revision, encoder: Encoder) -> None:
         settings = read_settings(self.name, _SETTINGS, revision.agent.policy.settings)
         self._alpha, self._grid = settings["alpha"], int(settings["grid"])
+        self._draws = int(settings["draws"])
+        self._half_life, self._day = settings["half_life"], 0
         self._encoder = encoder
         self._outcomes = tuple(revision.agent.outcomes)
         self._values = np.array([o.worth for o in revision.agent.outcomes.values()])  # (O,)
+        self._hope = settings["optimism"] * np.sign(self._values)[:, None]  # (O, 1)
         self._costs = np.array([action.cost for action in revision.actions])  # (A,)
-        named = [levels_of(action) for action in revision.actions]
-        self._names = tuple(dict.fromkeys(name for names in named for name in names))
-        row = {name: index for index, name in enumerate(self._names)}
-        self._levels = np.array([[row[name] for name in names] for names in named])  # (A, 5)
-        columns = 1 + len(encoder.names)
-        prior = prior_variance(self._names, encoder.norm, columns, settings["tau"])  # (L, 1+D)
-        mean = np.zeros((len(self._outcomes), len(self._names), columns))  # (O, L, 1+D)
-        base_rate = settings["base_rate"]
-        mean[:, row[COMMON], 0] = math.log(base_rate / (1.0 - base_rate))
-        self._posterior = Posterior(mean, np.repeat(prior[None], len(mean), axis=0))
+        self._names, self._design = design_of(revision.actions, uplift=bool(settings["uplift"]))
+        prior = prior_variance(self._names, encoder.norm, encoder.faith, settings["tau"])  # (C, L)
+        start = math.log(settings["base_rate"] / (1.0 - settings["base_rate"]))
+        self._posterior = Posterior.untaught(
+            split_variance(prior, len(self._outcomes), settings["shared"]),
+            np.full(len(self._outcomes), start),
+        )
 
     @classmethod
     def create(cls, revision: Revision) -> Self:
@@ -95,84 +123,158 @@ class HybridThompson:
         facts, arrays = unpack(cls.name, state)
         try:
             encoder = Encoder.restored(revision, facts["numbers"], arrays["moments"])
-            policy = cls(revision, encoder)
+            day = int(facts["day"])
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise SnapshotError(f"the state of {cls.name} lacks a part: {error!r}") from error
+        policy = cls(revision, encoder)
+        policy._day = day
+        try:
             policy._recall(
-                (facts["outcomes"], facts["levels"], facts["columns"]),
-                Posterior(arrays["mean"], arrays["variance"]),
+                (facts["outcomes"], facts["columns"], facts["levels"]),
+                arrays["mean"],
+                arrays["variance"],
             )
         except (LookupError, TypeError, AttributeError) as error:
             raise SnapshotError(f"the state of {cls.name} lacks a part: {error!r}") from error
         return policy
 
-    def _recall(self, names: tuple[list[str], list[str], list[str]], old: Posterior) -> None:
+    def _recall(
+        self, names: Axes, mean: NDArray[np.float64], variance: NDArray[np.float64]
+    ) -> None:
         """Copy the weights of what both the state and this revision have."""
         shape = tuple(len(axis) for axis in names)
-        for array in (old.mean, old.variance):
-            if array.shape != shape or not np.isfinite(array).all() or array.dtype != np.float64:
-                raise SnapshotError(
-                    f"expected finite float64 weights of shape {shape}, got {array.dtype} of"
-                    f" {array.shape}; rebuild the snapshot from the ledger"
-                )
-        here, there = [], []
-        for mine, theirs in zip(self._axes(), names, strict=True):
-            place = {name: index for index, name in enumerate(theirs)}
-            shared = [name for name in mine if name in place]
-            here.append([mine.index(name) for name in shared])
-            there.append([place[name] for name in shared])
-        self._posterior.mean[np.ix_(*here)] = old.mean[np.ix_(*there)]
-        self._posterior.variance[np.ix_(*here)] = old.variance[np.ix_(*there)]
+        for array in (mean, variance):
+            check_array(array, shape)
+        here, there = shared(self._axes(), names)
+        old = np.ix_(*there)
+        self._posterior.recall(np.ix_(*here), mean[old], variance[old])
 
-    def _axes(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        return self._outcomes, self._names, ("1", *self._encoder.names)
+    def _axes(self) -> Axes:
+        return (*self._outcomes, _SHARED), ("1", *self._encoder.names), self._names
 
     def _z(self, context: Context) -> NDArray[np.float64]:
         return np.concatenate(([1.0], self._encoder.encode(context)))  # (1+D,)
 
     def distribution(self, context: Context, mask: Mask) -> Distribution:
         """Return the probability that each allowed action's sampled reward is the largest."""
-        z = self._z(context)  # (1+D,)
-        mean, variance = self._posterior.predict(self._levels, z)  # (O, A) each
-        expected = (self._values[:, None] * sigmoid(mean)).sum(axis=0) - self._costs  # (A,)
+        believed = self.beliefs(context)
+        expected = self._expected(believed.mean)  # (A,)
         allowed = mask.indices  # (E,)
-        sd = self._alpha * np.sqrt(variance[:, allowed])  # (O, E)
-        beliefs = Utilities(mean[:, allowed], sd, self._values, self._costs[allowed])
+        mean, sd = believed.mean[:, allowed], believed.sd[:, allowed]  # (O, E) each
+        utilities = Utilities(
+            mean + self._hope * sd, self._alpha * sd, self._values, self._costs[allowed]
+        )
         probabilities = np.zeros(len(self._costs))  # (A,)
-        probabilities[allowed] = beliefs.best(self._grid)
+        probabilities[allowed] = (
+            self._joint(self._z(context), allowed) if self._draws else utilities.best(self._grid)
+        )
         return Distribution(probabilities, expected)
+
+    def _joint(self, z: NDArray[np.float64], allowed: NDArray[np.intp]) -> NDArray[np.float64]:
+        return joint_best(
+            self._posterior, self._design, z, allowed, values=self._values, costs=self._costs,
+            alpha=self._alpha, hope=self._hope, draws=self._draws,
+        )  # fmt: skip
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes x of a customer."""
+        return self._encoder
+
+    def distributions(
+        self, x: NDArray[np.float64], allowed: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return what `distribution` would, for N customers at once and in the same bits.
+
+        Args:
+            x: (N, D) as of the encoder.
+            allowed: (N, A), at least one true in each row.
+
+        Returns:
+            (N, A) float64, exactly 0 where barred.
+        """
+        z = _with_one(x)  # (N, C)
+        if self._draws:
+            found = np.zeros(allowed.shape)  # (N, A)
+            for row, mine in enumerate(map(np.flatnonzero, allowed)):
+                found[row, mine] = self._joint(z[row], mine)
+            return found
+        mean, variance = self._posterior.predict_table(self._design, z)
+        sd = np.sqrt(variance)  # (N, O, A)
+        return best_table(
+            mean + self._hope * sd, self._alpha * sd, self._values, self._costs, allowed, self._grid
+        )
+
+    def _means(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Means of eta for N customers, (N, O, A)."""
+        return self._posterior.predict_table(self._design, _with_one(x))[0]
+
+    def _expected(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected reward of each action from the means of eta, (O, A)."""
+        worth = (self._values[:, None] * sigmoid(mean)).sum(axis=0) - self._costs  # (A,)
+        return np.asarray(worth, dtype=np.float64)
+
+    def beliefs(self, context: Context) -> Beliefs:
+        """Return what is believed of eta for each outcome and action, alpha left out."""
+        mean, variance = self._posterior.predict(self._design, self._z(context))  # (O, A) each
+        return Beliefs(mean, np.sqrt(variance))
+
+    def terms(self, context: Context, action: int) -> dict[str, NDArray[np.float64]]:
+        """Return what each column of x, and each level's intercept, adds to the mean of eta.
+
+        An intercept goes by its level's name with `intercept`, which no customer field can have.
+
+        Args:
+            context: of the customer.
+            action: position.
+
+        Returns:
+            (O,) by name; they add up to the mean of eta.
+        """
+        levels, by = self._design.levels[action], self._design.coefficients[action]  # (J,) each
+        z = self._z(context)  # (C,)
+        weights = self._posterior.mean[:, :, levels]  # (O+1, C, J)
+        added = (weights[:-1] + weights[-1]) * by * z[:, None]  # (O, C, J)
+        columns = dict(zip(self._encoder.names, added[:, 1:].sum(axis=2).T, strict=True))
+        intercepts = {
+            f"{self._names[level]} intercept": added[:, 0, j]
+            for j, level in enumerate(levels)
+            if by[j] != 0.0
+        }
+        return intercepts | columns
 
     def update(self, lessons: Sequence[Lesson]) -> None:
         """Learn from lessons, in order; all are checked before the first is learned.
 
         Raises:
-            UnknownNameError: a lesson about an outcome that the agent does not declare.
+            UnknownNameError: a label of an outcome that the agent does not declare.
+            ValueError: a weight that is not finite.
         """
-        for lesson in lessons:
-            if lesson.outcome is not None and lesson.outcome not in self._outcomes:
-                raise UnknownNameError(
-                    f"a lesson about {lesson.outcome!r};"
-                    f" {did_you_mean(lesson.outcome, self._outcomes)}"
-                )
-        for lesson in lessons:
-            self._learn(lesson)
+        check_lessons(lessons, self._outcomes)
+        for day, taught in groupby(lessons, key=lambda lesson: day_of(lesson.context.at)):
+            self._pass_to(day)
+            evidence = read_evidence(self._encoder, self._outcomes, taught)
+            self._posterior.learn(self._design, evidence)
 
-    def _learn(self, lesson: Lesson) -> None:
-        learning = slice(None)
-        if lesson.outcome is None:
-            self._encoder.observe(lesson.context)
-        else:
-            position = self._outcomes.index(lesson.outcome)
-            learning = slice(position, position + 1)
-        levels, z = self._levels[lesson.action], self._z(lesson.context)  # (5,), (1+D,)
-        self._posterior.learn(learning, levels, z, float(lesson.outcome is not None))
+    def _pass_to(self, day: int) -> None:
+        """Let what was learned fade, by whole days of the lessons' own time; never backwards."""
+        if self._half_life and 0 < self._day < day:
+            self._posterior.fade(0.5 ** ((day - self._day) / self._half_life))
+        self._day = max(self._day, day)
+
+    def discount(self, share: float) -> None:
+        """Keep a share of the evidence, in (0, 1]: a power prior, as for a warm start."""
+        self._posterior.fade(share)
 
     def to_bytes(self) -> bytes:
         """Return weights, their variances and the encoder's state under their names."""
-        outcomes, levels, columns = self._axes()
+        outcomes, columns, levels = self._axes()
         facts = {
             "outcomes": outcomes,
             "levels": levels,
             "columns": columns,
             "numbers": self._encoder.numbers,
+            "day": self._day,
         }
         arrays = {
             "mean": self._posterior.mean,

@@ -5,19 +5,44 @@ from __future__ import annotations
 from agents.errors import UnknownNameError, did_you_mean
 from agents.revision import Revision
 from agents.yamlsource import Source
+from policies.apprentice import apprentice_class, split
 from policies.base import Policy
+from policies.beta import BetaThompson
+from policies.fixed import Fixed
+from policies.greedy import Greedy
 from policies.hybrid import HybridThompson
+from policies.linear import LinearThompson
+from policies.priority import Priority
+from policies.teaching.discount import check_share
 from policies.uniform import Uniform
-from policies.vowpal import VowpalEpsilon, VowpalSquareCB
+from policies.vowpal.learners import VowpalEpsilon, VowpalLarge, VowpalSoftmax, VowpalSquareCB
 
-_CLASSES: tuple[type[Policy], ...] = (Uniform, HybridThompson, VowpalEpsilon, VowpalSquareCB)
+_CLASSES: tuple[type[Policy], ...] = (
+    Uniform,
+    HybridThompson,
+    LinearThompson,
+    BetaThompson,
+    Priority,
+    Greedy,
+    Fixed,
+    VowpalEpsilon,
+    VowpalSquareCB,
+    VowpalSoftmax,
+    VowpalLarge,
+)
 
 POLICIES: dict[str, type[Policy]] = {cls.name: cls for cls in _CLASSES}
-STATELESS = frozenset({Uniform.name})
+STATELESS = frozenset({Uniform.name, Fixed.name})
+VALUELESS = STATELESS | {name for name in POLICIES if name.startswith("vw_")}
+ORDERED = frozenset({Fixed.name})
 
 
-def policy_class(name: str) -> type[Policy]:
+def policy_class(name: str, where: str = "policy") -> type[Policy]:
     """Return the class of a learner.
+
+    Args:
+        name: of the learner.
+        where: what of an agent's document names it, for the message.
 
     Raises:
         UnknownNameError: there is no such learner.
@@ -30,18 +55,31 @@ def policy_class(name: str) -> type[Policy]:
         return POLICIES[name]
     except KeyError:
         raise UnknownNameError(
-            f"policy.learner: there is no learner {name!r}; {did_you_mean(name, POLICIES)}"
+            f"{where}.learner: there is no learner {name!r}; {did_you_mean(name, POLICIES)}"
         ) from None
 
 
+def _deciding(name: str, revision: Revision) -> type[Policy]:
+    """Return the class of what decides: the learner, or an apprentice beside its incumbent."""
+    learner, incumbent = policy_class(name), revision.agent.policy.incumbent
+    if incumbent is None:
+        return learner
+    if name in STATELESS:
+        raise ValueError(
+            f"policy.mode: {name} learns nothing, so it can be no apprentice; choose a learner that"
+            " does, or let it decide with mode: online"
+        )
+    return apprentice_class(learner, policy_class(incumbent.learner, "policy.incumbent"))
+
+
 def create_policy(revision: Revision) -> Policy:
-    """Build the untaught learner that a revision's agent asks for.
+    """Build the untaught learner that a revision's agent asks for, beside its incumbent if any.
 
     Raises:
         UnknownNameError: there is no such learner, or it has no such setting.
         ValueError: a setting outside its range.
     """
-    return policy_class(revision.agent.policy.learner).create(revision)
+    return _deciding(revision.agent.policy.learner, revision).create(revision)
 
 
 def check_policy(revision: Revision, source: Source) -> Policy:
@@ -51,17 +89,34 @@ def check_policy(revision: Revision, source: Source) -> Policy:
         DocumentError: the learner or a setting is wrong; with the place in the agent's document.
     """
     try:
-        return create_policy(revision)
+        policy = create_policy(revision)
+        check_share(revision, policy_class(policy.name).create(revision))
+        return policy
     except (UnknownNameError, ValueError) as error:
         where, _, message = str(error).partition(": ")  # `policy.settings.tau: expected ...`
         raise source.error(tuple(where.split(".")), message) from None
 
 
 def load_policy(name: str, state: bytes, revision: Revision) -> Policy:
-    """Rebuild a learner from its bytes, under the same or a later revision.
+    """Rebuild what decides from its bytes, under the same or a later revision.
+
+    The bytes may have been written in the other mode, online or apprentice: what the learner has
+    learned is kept.
 
     Raises:
         UnknownNameError: there is no such learner, or it lacks a setting of the revision.
         SnapshotError: the bytes are not its state.
     """
-    return policy_class(name).from_bytes(state, revision)
+    if revision.agent.policy.incumbent is None:
+        return load_learner(name, state, revision)
+    return _deciding(name, revision).from_bytes(state, revision)
+
+
+def load_learner(name: str, state: bytes, revision: Revision) -> Policy:
+    """Rebuild the learner alone, also if it is an apprentice: to see what it would have done.
+
+    Raises:
+        UnknownNameError: there is no such learner, or it lacks a setting of the revision.
+        SnapshotError: the bytes are not its state.
+    """
+    return policy_class(name).from_bytes(split(state)[0], revision)

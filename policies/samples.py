@@ -1,7 +1,12 @@
-"""Made-up contexts, masks and lessons that fit a revision: for checks, tests and measurements."""
+"""Made-up contexts, masks and lessons that fit a revision: for checks, tests and measurements.
+
+And what has to be lived with: odd weights, odd customers, and revisions that have moved on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,10 +14,14 @@ import numpy as np
 from agents.context import Contact, Context
 from agents.mask import Mask
 from agents.revision import Revision
-from agents.spec import CustomerField
-from policies.base import Lesson
+from agents.spec import CustomerField, Offer
+from policies.base import Label, Lesson
+
+NEWCOMER = "newcomer"
+"""The offer that a later revision has."""
 
 _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_WEIGHTS = (-1.0, 0.0, 0.25, 1.0, 3.0)
 _MISSING, _BARRED, _HAPPENS, _HELD = 0.1, 0.4, 0.1, 0.5  # probabilities
 
 
@@ -69,8 +78,59 @@ def sample_lessons(revision: Revision, count: int, rng: np.random.Generator) -> 
         mask = sample_mask(revision, rng)
         action = int(rng.choice(mask.indices))
         propensity = 1.0 / len(mask.indices)
-        lessons.append(Lesson(context, mask, action, propensity))
+        lesson = Lesson.decision(context, mask, action, propensity, outcomes)
+        lessons.append(lesson)
         if rng.random() < _HAPPENS:
             outcome = outcomes[int(rng.integers(len(outcomes)))]
-            lessons.append(Lesson(context, mask, action, propensity, outcome))
+            lessons.append(lesson.then(Label(outcome, happened=True)))
     return lessons
+
+
+def reweighted(lessons: Iterable[Lesson], rng: np.random.Generator) -> list[Lesson]:
+    """Give each label a weight from -1 to 3: some count for nothing, some take back."""
+    return [
+        replace(
+            lesson,
+            labels=tuple(
+                label._replace(weight=_WEIGHTS[int(rng.integers(len(_WEIGHTS)))])
+                for label in lesson.labels
+            ),
+        )
+        for lesson in lessons
+    ]
+
+
+def odd_contexts(revision: Revision) -> list[Context]:
+    """Make two customers: one of whom nothing is known, and one whose values are not declared.
+
+    Neither would pass the schema, but a snapshot may serve a revision whose schema has changed.
+    """
+    values = dict.fromkeys(revision.workspace.customer, "undeclared")
+    return [Context("nobody", _START, {}), Context("somebody", _START, values)]
+
+
+def later_revision(revision: Revision) -> Revision:
+    """Return the revision with its first offer gone, from bundles too, and a new one added."""
+    gone, first = next(iter(revision.agent.offers.items()))
+    offers = {
+        name: offer.model_copy(update={"includes": tuple(n for n in offer.includes if n != gone)})
+        for name, offer in revision.agent.offers.items()
+        if name != gone
+    }
+    return _with_offers(revision, offers | {NEWCOMER: first})
+
+
+def reordered(revision: Revision) -> Revision:
+    """Return the revision with its offers written in the opposite order."""
+    return _with_offers(revision, dict(reversed(revision.agent.offers.items())))
+
+
+def _with_offers(revision: Revision, offers: dict[str, Offer]) -> Revision:
+    return Revision(revision.workspace, revision.agent.model_copy(update={"offers": offers}))
+
+
+def moved(lesson: Lesson, old: Revision, new: Revision) -> Lesson:
+    """Return a lesson as it is under a revision with the same actions in another order."""
+    reasons = dict(zip(old.action_ids, lesson.mask.reasons, strict=True))
+    mask = Mask(tuple(reasons[action] for action in new.action_ids))
+    return replace(lesson, mask=mask, action=new.index(old.action_ids[lesson.action]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from agents.errors import SnapshotError
@@ -29,6 +30,7 @@ class Manifest:
         position: last position of the ledger that it has learned.
         lessons: number of lessons learned.
         sha256: of the state, 64 hexadecimal digits.
+        teacher: what the teacher knows beside the policy; empty if it knows nothing yet.
     """
 
     policy: str
@@ -37,14 +39,23 @@ class Manifest:
     position: int
     lessons: int
     sha256: str
+    teacher: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, state: bytes, *, policy: str, agent: str, revision: str, position: int, lessons: int
+        cls,
+        state: bytes,
+        *,
+        policy: str,
+        agent: str,
+        revision: str,
+        position: int,
+        lessons: int,
+        teacher: Mapping[str, Any] | None = None,
     ) -> Self:
         """Describe a state."""
         digest = hashlib.sha256(state).hexdigest()
-        return cls(policy, agent, revision, position, lessons, digest)
+        return cls(policy, agent, revision, position, lessons, digest, teacher or {})
 
 
 def snapshot_id(manifest: Manifest) -> str:
@@ -59,6 +70,8 @@ def snapshot_id(manifest: Manifest) -> str:
 
 def _line(manifest: Manifest, size: int, key: bytes) -> bytes:
     facts = asdict(manifest) | {"size": size}
+    if not manifest.teacher:
+        del facts["teacher"]  # so nothing that is empty has two spellings
     mac = hmac.new(key, canonical_json(facts).encode(), hashlib.sha256).hexdigest()
     return canonical_json(facts | {"hmac": mac}).encode()
 

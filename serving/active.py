@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
 from agents.load import LoadedWorkspace, parse_agent
 from agents.loading.faults import raise_first
-from agents.loading.references import between_faults
-from agents.loading.rule_references import agent_name_faults
+from agents.loading.references import between_faults, other_agent_faults
+from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import Workspace
 from agents.yamlsource import Source, read_yaml
 from policies.base import Policy
 from policies.registry import check_policy, create_policy, load_policy
+from policies.samples import odd_contexts
 from policies.snapshot import Manifest
 from serving.ledger import Ledger
 from serving.recount import recount
 from serving.snapshots import SnapshotFolder
+
+logger = logging.getLogger("nextbest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class ActiveAgents:
         name = revision.agent.agent
         agents = {each: self.current(ledger, each).revision.agent for each in ledger.active()}
         agents[name] = revision.agent
-        raise_first(source, agent_name_faults(revision.agent.guardrails, agents))
+        raise_first(source, other_agent_faults(revision.agent, agents))
         raise_first(self.loaded.source, between_faults(self.workspace, agents.values()))
 
     def activate(self, ledger: Ledger, revision: Revision, untaught: Policy, yaml: str) -> bool:
@@ -113,6 +117,19 @@ class ActiveAgents:
             revision = self.revision(ledger, revision_id)
             active = self._install(revision, create_policy(revision))
         return active
+
+    def rehearse(self) -> None:
+        """Let every policy answer for two made-up customers: compilers and caches work now.
+
+        A policy that cannot is reported; the others decide.
+        """
+        for name, active in self.by_name.items():
+            mask = Mask((None,) * len(active.revision.actions))
+            try:
+                for context in odd_contexts(active.revision):
+                    active.policy.distribution(context, mask)
+            except Exception:
+                logger.exception("the policy of %s could not be rehearsed", name)
 
     def newer(self, active: Active) -> tuple[str, Policy] | None:
         """Load the newest usable snapshot of an agent's learner, if it is newer than the present.

@@ -16,10 +16,16 @@ from rich.table import Table
 from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
 from agents.load import load_workspace
 from agents.memory import Memory
+from agents.revision import Revision
 from policies.arbitrate import Arbiter
+from policies.base import Policy
 from policies.decide import decide
-from policies.registry import create_policy
+from policies.explaining.insight import explain_decision
+from policies.registry import create_policy, load_policy
+from policies.snapshot import Manifest
 from serving.decider import settle
+from serving.settings import Settings, load_keys
+from serving.snapshots import SnapshotFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +45,29 @@ class Question:
     placement: str = ""
 
 
-def ask_here(workspace: Path, question: Question) -> dict[str, Any]:
-    """Decide by a workspace's files, with untaught policies and nothing known of the past.
+def ask_here(
+    workspace: Path, question: Question, *, data: Path | None = None, why: bool = False
+) -> dict[str, Any]:
+    """Decide by a workspace's files, with nothing known of the past.
+
+    Args:
+        workspace: its folder.
+        question: who asks for whom.
+        data: a server's data folder, to decide with the newest snapshots in it; untaught if None.
+        why: whether to explain the decision.
 
     Returns:
-        The decision's record with `action_id` and `arbitration`.
+        The decision's record with `action_id`, `arbitration` and `insight`, None if not asked for.
 
     Raises:
         DocumentError: the workspace is wrong.
         UnknownNameError: it has no such agent.
         ContextError: the features do not fit.
+        StateError: the data folder has no snapshot that fits.
     """
     loaded = load_workspace(workspace)
     decision_id, secret = uuid4().hex, uuid4().bytes
-    made, revisions = [], []
+    made, revisions, policies = [], [], []
     for name in question.agents:
         revision = loaded.revisions.get(name)
         if revision is None:
@@ -62,15 +77,45 @@ def ask_here(workspace: Path, question: Question) -> dict[str, Any]:
             revision, question.customer, question.at or datetime.now(UTC), question.features,
             placement=question.placement,
         )  # fmt: skip
-        policy = create_policy(revision)
-        made.append(decide(revision, policy, context, decision_id=decision_id, secret=secret))
+        snapshot, policy = ("", create_policy(revision)) if data is None else taught(revision, data)
+        decision = decide(
+            revision, policy, context, decision_id=decision_id, secret=secret, snapshot=snapshot
+        )
+        made.append(decision)
         revisions.append(revision)
+        policies.append(policy)
     settled = settle(Arbiter(loaded.workspace), made, revisions, secret)
     chosen = 0 if settled is None else question.agents.index(settled.chosen)
+    which = revisions[chosen], policies[chosen], made[chosen]
     return made[chosen].to_record() | {
         "action_id": made[chosen].action_id,
         "arbitration": None if settled is None else asdict(settled),
+        "insight": explain_decision(*which).to_record() if why else None,
     }
+
+
+def taught(revision: Revision, data: Path) -> tuple[str, Policy]:
+    """Return the newest snapshot that a server keeps for an agent, its id first.
+
+    Raises:
+        StateError: the folder has no usable snapshot of the agent's learner.
+    """
+    settings, agent = Settings(Path(), data), revision.agent
+
+    def rebuild(manifest: Manifest, state: bytes) -> Policy | None:
+        same = manifest.policy == agent.policy.learner
+        return load_policy(manifest.policy, state, revision) if same else None
+
+    # With neither ledger nor keys, reading the keys would make them; a warm start has keys only.
+    if settings.ledger.exists() or settings.keys.exists():
+        folder = SnapshotFolder(settings.snapshots, load_keys(data).snapshot)
+        found = folder.newest(agent.agent, rebuild)
+        if found is not None and found[1] is not None:
+            return found[0], found[1]
+    raise StateError(
+        f"expected a snapshot of {agent.policy.learner} for agent {agent.agent!r} in"
+        f" {settings.snapshots}, got none; leave out --data to decide untaught"
+    )
 
 
 def ask_there(url: str, question: Question) -> dict[str, Any]:

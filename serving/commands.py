@@ -13,9 +13,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from agents.errors import ContextError
 from agents.units import parse_instant
-from policies.explain import explain
+from policies.explaining.explain import explain
 from serving.ask import Question, ask_here, ask_there, bids_table
 from serving.export import export_log
+from serving.history import warm_start_agent
 from serving.settings import ClockKind, Settings
 
 app = typer.Typer()
@@ -69,16 +70,27 @@ def decide(
     placement: Annotated[
         str, typer.Option(help="The slot to be filled, of a channel that has placements.")
     ] = "",
+    data: Annotated[
+        Path | None, typer.Option(help="Decide here with what the server of this folder learned.")
+    ] = None,
+    why: Annotated[
+        bool, typer.Option("--explain", help="Also tell what spoke for it and what would change.")
+    ] = False,
 ) -> None:
     """Make one decision and show why: each action's probability, or what barred it."""
+    if url is not None and (why or data is not None):
+        raise ContextError("expected --explain and --data without --url: they decide here")
     moment = None if at is None else _instant(at)
     asked = _asked(agent, agents)
     question = Question(asked, customer, _read_features(features), moment, placement)
-    record = ask_here(workspace, question) if url is None else ask_there(url, question)
+    if url is None:
+        record = ask_here(workspace, question, data=data, why=why)
+    else:
+        record = ask_there(url, question)
     console = Console(highlight=False)
     if record["arbitration"] is not None:
         console.print(bids_table(record["arbitration"]))
-    console.print(explain(record))
+    console.print(explain(record, record.get("insight")))
 
 
 @app.command()
@@ -104,6 +116,21 @@ def export(
             progress=lambda done: progress.update(task, completed=done),
         )
     typer.echo(f"wrote {count} decisions to {folder / 'decisions.parquet'}")
+
+
+@app.command(name="warm-start")
+def warm_start(
+    workspace: Workspace,
+    log: Annotated[Path, typer.Argument(help="Folder of a log that nextbest export has written.")],
+    agent: Annotated[str, typer.Option(help="Whose learner, and whose decisions in the log.")],
+    data: Data = Path("runs/server"),
+) -> None:
+    """Let an agent's learner begin with what a logged history teaches, before it is served."""
+    manifest = warm_start_agent(workspace, log, agent, data)
+    typer.echo(
+        f"{agent}: {manifest.policy} has learned {manifest.lessons:,} lessons;"
+        f" nextbest serve --data {data} begins with them"
+    )
 
 
 def _asked(agent: str | None, agents: str | None) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
         clock = make_clock(settings.clock, ledger.last_instant())
         agents.snapshots.set_aside(ledger.last_position())
         await writer.submit(lambda ledger: _take_up(ledger, agents, loaded))
+        await asyncio.to_thread(agents.rehearse)
         decider = Decider(agents, Arbiter(loaded.workspace), keys, clock)
         runtime = Runtime(settings, writer, agents, decider, Recorder(agents, clock))
         pruning = Retention(agents, clock).keep_up(writer, settings.prune_every_s)

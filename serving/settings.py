@@ -17,6 +17,7 @@ ClockKind = Literal["machine", "driven"]
 _KEY_BYTES = 32
 _KEYS = ("draw", "snapshot", "customer")
 _LEDGER = "ledger.sqlite"
+_KEYS_FOLDER = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Settings:
     def snapshots(self) -> Path:
         """The folder of sealed snapshots, one folder an agent."""
         return self.data / "snapshots"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the server's secrets."""
+        return self.data / _KEYS_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def load_keys(data: Path) -> Keys:
         StateError: a key file cannot be read or made, has the wrong length, or is missing beside
             a ledger: with a new key no decision of it could be replayed.
     """
-    folder = data / "keys"
+    folder = data / _KEYS_FOLDER
     fresh = not (data / _LEDGER).exists()
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -19,6 +19,8 @@ from agents.memory import Memory
 from agents.rewards import closes_at
 from policies.base import Lesson, Policy
 from policies.decide import choose, decide, hold_out
+from policies.teaching.logged import Logged, windows_of
+from policies.teaching.teacher import Teacher
 from simulators.results import Rollout
 from simulators.world import Happening, World
 
@@ -52,7 +54,8 @@ def rollout(
     """Let a policy decide for every customer in every round, in the order of time.
 
     The world begins anew. Decisions and outcomes are merged by time; a decision is learned when
-    it is made and an outcome when it arrives, never earlier, and only of groups that teach.
+    it is made and an outcome when it arrives, never earlier, and only of groups that teach, by the
+    same teacher as the server's. At last, time goes on to the end of all outcome windows.
 
     Args:
         world: bound to the revision that decides.
@@ -77,7 +80,7 @@ def rollout(
     """
     if batch < 1:
         raise ValueError(f"batch: expected at least 1, got {batch}")
-    run = _Run(world, policy, secret, group, _Teacher(policy, batch if learn else 0))
+    run = _Run(world, policy, secret, group, _Lessons(policy, batch) if learn else None)
     run.play(world.positions(customers), progress or _ignore)
     return run.result()
 
@@ -87,21 +90,18 @@ def _ignore(done: int) -> None:
 
 
 @dataclass
-class _Teacher:
-    """Gathers lessons and teaches them in their order; a batch of 0 teaches nothing."""
+class _Lessons:
+    """Gathers lessons and teaches them in their order, `batch` at a time."""
 
     policy: Policy
     batch: int
     waiting: list[Lesson] = field(default_factory=list)
 
-    def hear(self, decision: Decision, outcome: str | None = None) -> None:
-        if not decision.group.teaches or not self.batch:
-            return
-        self.waiting.append(
-            Lesson(decision.context, decision.mask, decision.action, decision.propensity, outcome)
-        )
-        if len(self.waiting) >= self.batch:
-            self.flush()
+    def learn(self, lessons: Iterable[Lesson]) -> None:
+        for lesson in lessons:
+            self.waiting.append(lesson)
+            if len(self.waiting) >= self.batch:
+                self.flush()
 
     def flush(self) -> None:
         if self.waiting:
@@ -117,7 +117,7 @@ class _Run:
     policy: Policy
     secret: bytes
     group: Group | None
-    teacher: _Teacher
+    lessons: _Lessons | None
     decisions: list[Decision] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     expected: list[NDArray[np.float64]] = field(default_factory=list)
@@ -125,6 +125,10 @@ class _Run:
     memory: Memory = field(default_factory=Memory)
     due: list[_Due] = field(default_factory=list)
     order: count[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.windows = windows_of(self.world.revision)
+        self.teacher = Teacher(self.world.revision, self._logged)
 
     def play(self, customers: Iterable[int], progress: Progress) -> None:
         """Let everything happen in the order of time."""
@@ -138,12 +142,15 @@ class _Run:
         heapq.heapify(self.due)
         while self.due:
             due = heapq.heappop(self.due)
+            self._learn(self.teacher.until(due.at))
             if due.happening is None:
                 self._meet(due)
                 progress(len(self.decisions))
             else:
                 self._hear(due.decision, due.happening)
-        self.teacher.flush()
+        self._learn(self.teacher.until(self._end()))
+        if self.lessons is not None:
+            self.lessons.flush()
 
     def _meet(self, due: _Due) -> None:
         world, customer = self.world, due.customer
@@ -162,7 +169,7 @@ class _Run:
             heapq.heappush(self.due, later)
         self.decisions.append(decision)
         self.places.append((customer, due.round_index))
-        self.teacher.hear(decision)
+        self._learn(self.teacher.decided(self._logged(place)))
 
     def _decide(self, context: Context, decision_id: str) -> Decision:
         revision = self.world.revision
@@ -183,12 +190,26 @@ class _Run:
         event = happening.event(decision.decision_id)
         self.events.append(event)
         for outcome in self.memory.hear(event):
-            self.teacher.hear(decision, outcome)
+            self._learn(
+                self.teacher.happened(
+                    self._logged(place), outcome, event.at, position=len(self.decisions)
+                )
+            )
+
+    def _logged(self, place: int) -> Logged:
+        return Logged(place, self.decisions[place], self.windows)
+
+    def _learn(self, lessons: Iterable[Lesson]) -> None:
+        if self.lessons is not None:
+            self.lessons.learn(lessons)
+
+    def _end(self) -> datetime:
+        agent = self.world.revision.agent
+        return max(closes_at(agent, decision.at) for decision in self.decisions)
 
     def result(self) -> Rollout:
         """Freeze what has happened."""
         places = np.array(self.places, dtype=np.int64)  # (N, 2)
-        agent = self.world.revision.agent
         return Rollout(
             revision=self.world.revision,
             decisions=tuple(self.decisions),
@@ -196,5 +217,5 @@ class _Run:
             rounds=places[:, 1],
             events=tuple(self.events),
             expected=np.stack(self.expected),
-            end=max(closes_at(agent, decision.at) for decision in self.decisions),
+            end=self._end(),
         )

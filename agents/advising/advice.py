@@ -10,6 +10,7 @@ from agents.advising.documents import Advice, Place, written_rules
 from agents.advising.gates import never_together
 from agents.advising.hearing import half_heard
 from agents.advising.idle import idle
+from agents.advising.learning import untaught
 from agents.advising.never import never_false, never_true
 from agents.load import LoadedWorkspace
 from agents.loading.references import expressions
@@ -46,6 +47,7 @@ def advise(loaded: LoadedWorkspace, now: datetime) -> list[Advice]:
             *_never(revision.agent, loaded.workspace, source),
             *_offers(revision, source, today),
             *never_together(loaded, name, rules),
+            *untaught(loaded, name),
         ]
     return advice
 

@@ -77,8 +77,8 @@ def _unchecked(documents: Documents, *, exact: bool) -> list[str]:
 
 
 def _hears(documents: Documents) -> frozenset[str]:
-    """List the events that the rules of an agent speak of."""
-    heard: set[str] = set()
+    """List the events that the rules of an agent speak of, and the responses to it."""
+    heard = set(documents.signalled("response"))
     for _, rule, _ in documents.rules():
         words = rule.get("after") if rule["rule"] != "sequence" else rule.get("until")
         if isinstance(words, str):

@@ -95,13 +95,14 @@ class History:
     ) -> Iterator[Finding]:
         """Ask for every event that an earlier decision of the same revision knew."""
         key = (row["agent"], row["revision"])
-        earlier = known.heard.get(key)
-        if earlier:
-            lost = Counter(e for e in earlier if e.at > since) - Counter(events)
-            for event in lost:
-                yield "context", f"{event.word} at {event.at} was known before and is not now"
-        if events:
-            known.heard[key] = events
+        # a decision for an earlier instant cannot know yet what one committed before it knew
+        earlier = known.heard.get(key, [])
+        lost = Counter(e for e in earlier if since < e.at <= row["at"]) - Counter(events)
+        for event in lost:
+            yield "context", f"{event.word} at {event.at} was known before and is not now"
+        ahead = [e for e in earlier if e.at > row["at"]]
+        if events or ahead:
+            known.heard[key] = [*events, *ahead]
         words = {(e.word, e.decision_id) for e in events}
         for event in known.reported:
             if since < event.at <= row["at"] and (event.word, event.decision_id) not in words:

@@ -137,7 +137,7 @@ class AgentLaw:
         remembers: how long a contact is at least part of every context.
         meters: what is counted over all customers.
         universal: whether the workspace holds customers out of everything.
-        hears: the events that its rules speak of.
+        hears: the events that its rules speak of, and responses, which every context holds.
         declared: names of the rules that documents declare; names: of all rules.
         ramp: share at the start and positives at which it is 1, of a maturity; None without.
     """

@@ -62,6 +62,20 @@ def agent_faults(agent: Agent, workspace: Workspace) -> Iterator[Fault]:
     yield from value_faults(agent, workspace)
 
 
+def other_agent_faults(agent: Agent, agents: Collection[str]) -> Iterator[Fault]:
+    """Yield agents that an agent names and the workspace does not have.
+
+    Args:
+        agent: what was read.
+        agents: names of all agents of the workspace, its own included.
+    """
+    yield from rules.agent_name_faults(agent.guardrails, agents)
+    warm, others = agent.policy.warm_start, [name for name in agents if name != agent.agent]
+    if warm is not None and warm.agent not in others:
+        hint = did_you_mean(warm.agent, others)
+        yield ("policy", "warm_start", "agent"), f"{warm.agent!r} is no other agent; {hint}"
+
+
 def between_faults(workspace: Workspace, agents: Collection[Agent]) -> Iterator[Fault]:
     """Yield whatever a workspace says of agents and their outcomes that none of them has."""
     names = [agent.agent for agent in agents]

@@ -14,6 +14,7 @@ from agents.spec.base import (
     Period,
     Scope,
     Selector,
+    SettingValue,
     Stage,
     Weekday,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "Scope",
     "Selector",
     "SequenceSpec",
+    "SettingValue",
     "Signal",
     "Stage",
     "Step",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.spec.base import Document, Expression, Share
+from agents.spec.base import Document, Expression, SettingValue, Share
 from agents.spec.offers import Offer
 from agents.spec.outcomes import Outcome
 from agents.spec.rules import GuardrailSpec
@@ -43,6 +43,24 @@ class Maturity(Document):
     )
 
 
+class Incumbent(Document):
+    """What decides while an apprentice only learns."""
+
+    learner: Name = Field(description="a name of the policy registry")
+    settings: dict[Name, SettingValue] = Field(
+        default_factory=dict, description="the incumbent's own settings"
+    )
+
+
+class WarmStart(Document):
+    """What a learner knows when it begins: the state of another agent's learner of its kind."""
+
+    agent: Name = Field(description="the other agent; what both have by the same name is shared")
+    share: float = Field(
+        0.5, gt=0.0, le=1.0, description="how much the other agent's evidence counts; 1 is all"
+    )
+
+
 class PolicySpec(Document):
     """Which learner chooses, and how much it explores."""
 
@@ -50,9 +68,33 @@ class PolicySpec(Document):
     floor: float = Field(
         0.02, ge=0.0, le=1.0, description="share of each decision spread over all allowed actions"
     )
-    settings: dict[Name, float] = Field(
-        default_factory=dict, description="the learner's own settings"
+    floor_over: Literal["actions", "offers"] = Field(
+        "actions",
+        description="whether that share is even over actions, or over offers, then over the"
+        " channels of each, then over its windows: for many actions, as it keeps the weight of"
+        " each offer bounded",
     )
+    settings: dict[Name, SettingValue] = Field(
+        default_factory=dict, description="the learner's own settings; docs/policies.md lists them"
+    )
+    mode: Literal["online", "apprentice"] = Field(
+        "online", description="apprentice learns from what the incumbent decides"
+    )
+    incumbent: Incumbent | None = Field(
+        None, description="what decides while the learner is an apprentice"
+    )
+    warm_start: WarmStart | None = Field(
+        None, description="begins with what another agent learned; with nothing if not said"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.mode == "apprentice") != (self.incumbent is not None):
+            raise ValueError(
+                "expected 'mode: apprentice' and an 'incumbent' together, or neither;"
+                f" got mode {self.mode!r} and {'an' if self.incumbent else 'no'} incumbent"
+            )
+        return self
 
 
 class Agent(Document):

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from agents.units import LocalTime, Name
 
@@ -22,6 +32,26 @@ Stage = Literal["acquisition", "onboarding", "growth", "retention", "winback"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Period = Literal["hour", "day", "week", "month", "quarter", "year"]
 Scope = Literal["all", "agent", "kind", "offer", "channel", "action"]
+
+
+def _setting(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """Say in one sentence what a setting may be, where a union would complain once a member."""
+    try:
+        return handler(tuple(value) if isinstance(value, list) else value)
+    except ValidationError:
+        got = "nothing" if value is None else json.dumps(value, ensure_ascii=False)[:60]
+        hint = "; write 1 for true and 0 for false" if isinstance(value, bool) else ""
+        raise ValueError(
+            "expected a number, a text, a list of texts, or names with a number or a text each,"
+            f" got {got}{hint}"
+        ) from None
+
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+_Texts = Annotated[tuple[_Text, ...], Field(max_length=1_000)]
+SettingValue = Annotated[
+    float | _Text | _Texts | dict[Name, float | _Text], WrapValidator(_setting)
+]
 
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

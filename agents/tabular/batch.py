@@ -57,14 +57,17 @@ class Batch:
     def moment(self, row: int) -> Moment:
         """Return what the single path would be given for one customer."""
         if row not in self._moments:
-            values = {name: column.value(row) for name, column in self.columns.items()}
-            features = {name: value for name, value in values.items() if value is not None}
-            context = Context(
-                self.customers[row], self.at, features, self.contacts.of(row),
-                self.events.of(row), self.usage,
-            )  # fmt: skip
-            self._moments[row] = self.revision.moment(context)
+            self._moments[row] = self.revision.moment(self.context(row))
         return self._moments[row]
+
+    def context(self, row: int) -> Context:
+        """Return one customer's context, as the single path has it."""
+        values = {name: column.value(row) for name, column in self.columns.items()}
+        features = {name: value for name, value in values.items() if value is not None}
+        return Context(
+            self.customers[row], self.at, features, self.contacts.of(row), self.events.of(row),
+            self.usage,
+        )  # fmt: skip
 
     def field(self, name: str) -> Key:
         """Alike by the value of a field."""

@@ -5,35 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.context import Contact, PastEvent
-from agents.errors import ContextError
 from agents.guardrails import Guardrail, Ranking
-from agents.mask import ALWAYS_ACT, ask, ask_among
+from agents.mask import ALWAYS_ACT, Mask, ask, ask_among
 from agents.revision import Revision
 from agents.tabular.alike import alike, parts
 from agents.tabular.batch import Batch
-from agents.tabular.columns import microseconds, read_columns, read_customers, span_of
-from agents.tabular.history import Past, read_contacts, read_events
 from agents.tabular.keys import Key
-from agents.units import require_utc
+from agents.tabular.reading import read_batches, read_names
 
 Codes = NDArray[np.int32]
 Ask = Callable[[int], list[int]]
 
 
-class _Past(NamedTuple):
-    contacts: Past[Contact]
-    events: Past[PastEvent]
-
-
 @dataclass(slots=True)
-class _Reasons:
+class Reasons:
     """Numbers for reasons: 0 is none, others count from 1."""
 
     numbers: dict[str, int] = field(default_factory=dict)
@@ -45,6 +35,11 @@ class _Reasons:
             0 if reason is None else numbers.setdefault(reason, len(numbers) + 1)
             for reason in reasons
         ]
+
+    def mask(self, codes: Codes) -> Mask:
+        """Return the mask that one row of numbers stands for; (A,)."""
+        words = (None, *self.numbers)
+        return Mask(tuple(words[code] for code in codes.tolist()))
 
 
 def mask_table(
@@ -96,58 +91,24 @@ def mask_table(
         >>> masks.column("allowed")[0].as_py()[0], len(masks)
         (True, 2)
     """
-    at, names = require_utc(at), _names(customers)
-    past = _recalled(revision, names, at, contacts, events)
-    reasons, found = _Reasons(), []
-    for first in range(0, customers.num_rows, batch):
-        part = customers.slice(first, batch)
-        rows = Batch(
-            revision, at, read_customers(names.slice(first, batch), first),
-            read_columns(revision.workspace.customer, part, first),
-            past.contacts.batch(first, part.num_rows), past.events.batch(first, part.num_rows),
-            usage or {},
-        )  # fmt: skip
-        found.append(_arrow(_codes(rows, reasons)))
-    return _table(names, found, reasons, len(revision.actions))
-
-
-def _names(customers: pa.Table) -> pa.Array:
-    if "customer" not in customers.column_names:
-        raise ContextError(
-            f"expected a column 'customer', got {', '.join(customers.column_names) or 'none'}"
-        )
-    column = customers.column("customer").combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.chunks else pa.array([], column.type)
-    try:
-        names = column.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise ContextError(f"customer: expected text, got {column.type}") from None
-    if len(names.unique()) < len(names):
-        twice = next(item["values"] for item in names.value_counts() if item["counts"].as_py() > 1)
-        raise ContextError(f"customer: expected each once, got {twice.as_py()!r} twice")
-    return names
-
-
-def _recalled(
-    revision: Revision,
-    names: pa.Array,
-    at: datetime,
-    contacts: pa.Table | None,
-    events: pa.Table | None,
-) -> _Past:
-    """Read the history that a ledger would recall for the revision."""
-    sent, heard = read_contacts(contacts, names), read_events(events, names)
-    now = microseconds(at)
-    known = heard.that(lambda event: event.event in revision.hears)
-    recent = (heard.at > now - span_of(revision.event_lookback)) & (heard.at <= now)
-    return _Past(
-        sent.where(sent.at > now - span_of(revision.lookback)), heard.where(known & recent)
+    reasons = Reasons()
+    batches = read_batches(
+        revision, customers, at=at, contacts=contacts, events=events, usage=usage, batch=batch
     )
+    found = [_arrow(reason_codes(rows, reasons)) for rows in batches]
+    return _table(read_names(customers), found, reasons, len(revision.actions))
 
 
-def _codes(batch: Batch, reasons: _Reasons) -> Codes:
-    """Number the reason for each customer and action, 0 where allowed; (N, A)."""
+def reason_codes(batch: Batch, reasons: Reasons) -> Codes:
+    """Number the reason for each customer and action, 0 where allowed.
+
+    Args:
+        batch: N customers.
+        reasons: takes in what is new.
+
+    Returns:
+        (N, A) int32.
+    """
     revision = batch.revision
     codes = np.zeros((batch.count, len(revision.actions)), dtype=np.int32)  # (N, A)
     for rule in revision.guardrails:
@@ -162,12 +123,12 @@ def _codes(batch: Batch, reasons: _Reasons) -> Codes:
     return codes
 
 
-def _asked(rule: Guardrail, batch: Batch, reasons: _Reasons) -> Ask:
+def _asked(rule: Guardrail, batch: Batch, reasons: Reasons) -> Ask:
     """Return what a guardrail says of one customer, as numbers of reasons."""
     return lambda row: reasons.codes(ask(rule, batch.moment(row), len(batch.revision.actions)))
 
 
-def _ranked(ranking: Ranking, batch: Batch, allowed: NDArray[np.bool_], reasons: _Reasons) -> Ask:
+def _ranked(ranking: Ranking, batch: Batch, allowed: NDArray[np.bool_], reasons: Reasons) -> Ask:
     """Return what a ranking says of one customer, given what is allowed; (N, A)."""
     return lambda row: reasons.codes(ask_among(ranking, batch.moment(row), allowed[row].tolist()))
 
@@ -191,7 +152,7 @@ def _arrow(codes: Codes) -> tuple[pa.Array, pa.Array]:
 
 
 def _table(
-    names: pa.Array, found: list[tuple[pa.Array, pa.Array]], reasons: _Reasons, actions: int
+    names: pa.Array, found: list[tuple[pa.Array, pa.Array]], reasons: Reasons, actions: int
 ) -> pa.Table:
     words = pa.array(list(reasons.numbers), pa.string())
     kinds = pa.list_(pa.bool_(), actions), pa.list_(pa.dictionary(pa.int32(), pa.string()))

@@ -1,8 +1,19 @@
-"""Run every study: `python -m experiments.studies`."""
+"""Run the studies: `python -m experiments.studies`; half an hour, most of it `headroom`."""
 
 from __future__ import annotations
 
-from experiments.studies import decision_cost
+from experiments.studies import decision_cost, learning_cost, table_speed
+from experiments.studies.headroom.__main__ import main as headroom
+
+_MARKETING = ["mkt24", "mkt120"]
+_DENSE = ["digits", "mc5", "mc10nl", "covlike"]
 
 if __name__ == "__main__":
     decision_cost.run()
+    learning_cost.run()
+    table_speed.run()
+    sparse = ["hybrid_thompson", "greedy", "vw_squarecb", "mabwiser LinGreedy .05"]
+    headroom(seeds=3, world=_MARKETING, method=sparse)
+    dense = ["hybrid_thompson", "linear_thompson", "vw_squarecb", "LinUCB .25"]
+    headroom(seeds=3, world=_DENSE, method=dense)
+    headroom(seeds=3, world=["delay"])

@@ -574,6 +574,16 @@ def test_a_forged_row_is_found(name: str, tmp_path: Path) -> None:
     assert [(breach.guardrail, breach.detail) for breach in found] == [(guardrail, detail)]
 
 
+def test_a_decision_for_an_earlier_instant_does_not_know_what_came_after(tmp_path: Path) -> None:
+    folder, knows = write(tmp_path / "w", {}), {"events": [event(-2, "opened"), event(1, "opened")]}
+    late, early = (2, "none", knows), (0, "none", {"events": knows["events"][:1]})
+    assert check_log(hand_made([late, early, (3, "none", knows)]), folder) == []
+    forgets = (3, "none", {"events": knows["events"][:1]})
+    (breach,) = check_log(hand_made([late, early, forgets]), folder)
+    assert breach.decision_id == "d2"
+    assert breach.detail == "opened at 2026-03-02 13:00:00+00:00 was known before and is not now"
+
+
 def test_more_usage_than_a_partial_log_tells_is_taken_as_it_is(tmp_path: Path) -> None:
     folder = write(tmp_path / "w", STOCKED)
     assert check_log(hand_made([(0, SALE, SOLD | {"position": 40})]), folder) == []

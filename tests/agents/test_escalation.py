@@ -138,7 +138,9 @@ def test_each_send_window_is_judged_by_its_own_instant(
 def test_it_hears_answers_and_compiles_to_nothing_without_actions(
     build: Callable[..., Revision], revision: Revision
 ) -> None:
-    assert revision.hears == {"opened", "replied"}
+    (then,) = (rule for rule in revision.guardrails if rule.name == "then_sms")
+    assert then.hears == {"opened", "replied"}
+    assert revision.hears == {"opened", "replied", "bought"}  # a response, for learners
     elsewhere = rule().replace("offers: [help]", "kinds: [education]")
     without = build({**EVENTS, "guardrails": elsewhere})
     assert [rule.name for rule in without.guardrails].count("then_sms") == 0

@@ -177,8 +177,15 @@ def test_a_wrong_workspace_is_refused_with_its_place(
          " true or false, got 'yes'"),
         ("agent: helper", "agent: helper\npolicy: {floor: 1.5}", "floor", "at policy.floor:"
          " expected less than or equal to 1, got 1.5"),
-        ("agent: helper", "agent: helper\npolicy: {settings: {prior: x}}", "prior",
-         "at policy.settings.prior: expected a number, got 'x'"),
+        ("agent: helper", "agent: helper\npolicy: {settings: {prior: true}}", "prior",
+         "at policy.settings.prior: expected a number, a text, a list of texts, or names with a"
+         " number or a text each, got true; write 1 for true and 0 for false"),
+        ("agent: helper", "agent: helper\npolicy: {settings: {prior: [0.1, 2]}}", "prior",
+         "at policy.settings.prior: expected a number, a text, a list of texts, or names with a"
+         " number or a text each, got [0.1, 2]"),
+        ("agent: helper", "agent: helper\npolicy: {settings: {prior: }}", "prior",
+         "at policy.settings.prior: expected a number, a text, a list of texts, or names with a"
+         " number or a text each, got nothing"),
         ("agent: helper", "agent: helper\nholdout: {control: 0.6, random: 0.4}", "holdout",
          "at holdout: expected control + random below 1, got 0.6 + 0.4"),
         ("agent: helper", "agent: helper\nholdout: {control: -0.1}", "control", "at"

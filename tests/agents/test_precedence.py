@@ -137,7 +137,9 @@ def test_what_it_asks_to_remember(build: Callable[..., Revision]) -> None:
     revision = build(
         workspace=EVENTS, offers=OFFERS, guardrails=rule(after="[outage]", within="90d")
     )
-    assert revision.hears == {"outage"}
+    (order,) = revision.rankings
+    assert order.hears == {"outage"}
+    assert revision.hears > order.hears
     assert revision.event_lookback == timedelta(days=90)
 
 

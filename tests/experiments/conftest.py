@@ -20,7 +20,7 @@ from agents.log import log_row, log_table
 from agents.revision import Revision
 from experiments.logs import LoggedDecisions
 from experiments.tracking import open_tracking
-from policies.base import Lesson
+from policies.base import Label, Lesson
 from policies.decide import decide
 from policies.hybrid import HybridThompson
 from policies.samples import sample_contexts
@@ -159,9 +159,9 @@ def policy(revision: Revision) -> HybridThompson:
     masks = [revision.mask(context) for context in contexts]
     taught.update(
         [
-            Lesson(context, mask, int(mask.indices[-1]), 0.5, outcome)
+            Lesson(context, mask, int(mask.indices[-1]), 0.5, (Label("renewed", happened),), first)
             for context, mask in zip(contexts, masks, strict=True)
-            for outcome in (None, "renewed")
+            for happened, first in ((False, True), (True, False))
         ]
     )
     return taught

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from agents.catalog import write_example
 from agents.errors import DocumentError, LogError, SnapshotError, UnknownNameError
 from agents.revision import Revision
+from agents.spec import PolicySpec
 from experiments.commands import app
 from experiments.tracking import EXPERIMENT, open_tracking
 from policies.hybrid import HybridThompson
@@ -49,6 +50,30 @@ def test_policies_are_valued_and_groups_compared(folder: Path) -> None:
                  "Propensity audit passed", "20 open decisions left out",
                  "Reward in EUR per 1,000 customers", "Lift in EUR", "control"):  # fmt: skip
         assert text in result.output
+
+
+def test_an_apprentice_is_compared_with_its_incumbent(
+    folder: Path, revision: Revision, tmp_path: Path
+) -> None:
+    assert "agreed with the incumbent" not in run(folder).output
+    spec = {"mode": "apprentice", "incumbent": {"learner": "uniform"}, "floor": 0.0}
+    agent = revision.agent.model_copy(update={"policy": PolicySpec.model_validate(spec)})
+    beside = Revision(revision.workspace, agent)
+    table = pq.read_table(folder / "decisions.parquet")
+    revisions = np.where(np.arange(table.num_rows) % 2, revision.id, beside.id).tolist()
+    column = table.schema.get_field_index("revision")
+    table = table.set_column(column, table.schema.field(column), pa.array(revisions))
+    pq.write_table(table, folder / "decisions.parquet")
+    (folder / "revisions" / f"{beside.id}.json").write_bytes(beside.source)
+    same = []
+    for row in table.to_pylist():
+        allowed = [i for i, reason in enumerate(row["mask"]) if reason is None]
+        if row["revision"] == beside.id and row["group"] == "treatment" and len(allowed) > 1:
+            best = max(allowed, key=lambda i: row["expected"][i])
+            same.append(row["distribution"][best] == max(row["distribution"]))
+    line = f"the learner agreed with the incumbent in {np.mean(same):.0%} of {len(same)} decisions"
+    assert 0 < sum(same) < len(same)
+    assert line in run(folder).output
 
 
 @pytest.mark.parametrize("group", ["random", "treatment", "all"])

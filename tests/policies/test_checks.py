@@ -12,7 +12,7 @@ from agents.context import Context
 from agents.mask import Mask
 from agents.revision import Revision
 from policies import checks
-from policies.base import Distribution, Lesson
+from policies.base import Distribution, Lesson, check_labels
 from policies.checks import Check
 from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
@@ -103,6 +103,74 @@ class HalfExpects(Broken):
         expected = answer.expected.copy()
         expected[:3] = 1.0
         return Distribution(answer.probabilities, expected)
+
+
+class UniformThatExpects(Broken):
+    name: ClassVar[str] = "uniform"
+
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        return Distribution(answer.probabilities, np.zeros(25))
+
+
+class GreedyThatExpectsNothing(Broken):
+    name: ClassVar[str] = "greedy"
+
+
+class LostByTakingBack(Broken):
+    lost = False
+
+    def update(self, lessons: Sequence[Lesson]) -> None:
+        self.lost = any(label.weight < 0.0 for lesson in lessons for label in lesson.labels)
+
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        return changed(answer, answer.probabilities * (np.nan if self.lost else 1.0))
+
+
+class RefusesTooLate(Broken):
+    def update(self, lessons: Sequence[Lesson]) -> None:
+        for lesson in lessons:
+            self.count += 1
+            check_labels(lesson, ("renewed", "upgraded", "complained", "unsubscribed"))
+
+
+class NeedsEveryField(Broken):
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        if context.customer == "nobody":
+            raise KeyError("plan")
+        return super().distribution(context, mask)
+
+
+class LostAmongTheUndeclared(Broken):
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        lost = context.features.get("plan") == "undeclared"
+        return changed(answer, answer.probabilities * (np.nan if lost else 1.0))
+
+
+class KnowsPeople(Broken):
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        return changed(answer, answer.probabilities * (2.0 if context.customer == "another" else 1))
+
+
+class PrefersTheLast(Broken):
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        return changed(answer, (np.arange(25) == mask.indices[-1]).astype(np.float64))
+
+
+class IgnoresNewcomers(Broken):
+    def update(self, lessons: Sequence[Lesson]) -> None:
+        self.count += len(lessons) > 1
+
+
+class LostWithNewcomers(Broken):
+    def distribution(self, context: Context, mask: Mask) -> Distribution:
+        answer = super().distribution(context, mask)
+        lost = len(mask.indices) == 2
+        return changed(answer, answer.probabilities * (np.nan if lost else 1.0))
 
 
 class LearnsNothing(Broken):
@@ -197,6 +265,63 @@ CASES: list[tuple[Check, type[Broken], str]] = [
         "broken: expected rewards that are all finite or all NaN, got 3 of 25 finite",
     ),
     (
+        checks.check_finite,
+        UniformThatExpects,
+        "uniform: expected rewards that are all NaN, got 25 of 25 finite",
+    ),
+    (
+        checks.check_finite,
+        GreedyThatExpectsNothing,
+        "greedy: expected rewards that are all finite, got 0 of 25 finite",
+    ),
+    (
+        checks.check_weights,
+        LostByTakingBack,
+        "broken: expected finite probabilities after odd weights, got 25 that are not",
+    ),
+    (
+        checks.check_refuses_unknown_outcome,
+        Broken,
+        "broken: expected an unknown outcome to be refused, got it learned",
+    ),
+    (
+        checks.check_refuses_unknown_outcome,
+        RefusesTooLate,
+        "broken: expected a refusal before anything is learned, got other bytes",
+    ),
+    (
+        checks.check_odd_contexts,
+        NeedsEveryField,
+        "broken: expected an answer for nobody, got KeyError('plan')",
+    ),
+    (
+        checks.check_odd_contexts,
+        LostAmongTheUndeclared,
+        "broken: expected finite probabilities for somebody, got 25 that are not",
+    ),
+    (
+        checks.check_ignores_identity,
+        KnowsPeople,
+        "broken: expected the same answer for customers who are alike, got another",
+    ),
+    (
+        checks.check_order,
+        PrefersTheLast,
+        "broken: expected the same answer in any order of offers, got a difference of 1",
+    ),
+    (
+        checks.check_new_action,
+        IgnoresNewcomers,
+        "broken: expected to learn about newcomer/plain@email#morning, which is new, got the same"
+        " bytes",
+    ),
+    (
+        checks.check_new_action,
+        LostWithNewcomers,
+        "broken: expected finite probabilities with newcomer/plain@email#morning, which is new,"
+        " got 25 that are not",
+    ),
+    (
         checks.check_learns,
         LearnsNothing,
         "broken: expected lessons to change the state, got the same bytes",
@@ -261,11 +386,6 @@ def test_every_check_has_a_broken_subject() -> None:
     assert {check for check, _, _ in CASES} == set(checks.ALL_CHECKS)
     named = {name for name in vars(checks) if name.startswith("check_")}
     assert {check.__name__ for check in checks.ALL_CHECKS} == named
-
-
-def test_later_revision_has_one_offer_more_and_one_fewer(revision: Revision) -> None:
-    before, after = set(revision.agent.offers), set(checks.later_revision(revision).agent.offers)
-    assert (len(after - before), len(before - after)) == (1, 1)
 
 
 def test_a_policy_that_crashes_on_garbage_is_not_excused(revision: Revision) -> None:

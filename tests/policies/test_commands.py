@@ -32,7 +32,26 @@ def test_a_workspace_in_order_is_summed_up_in_short_lines(workspace: Path) -> No
     assert lines[0] == f"retention: 4 offers, 25 actions, {rules} guardrails"
     assert rules >= 8
     assert lines[1].startswith("  learner hybrid_thompson, revision ")
-    assert "is in order; next: nextbest serve" in lines[2]
+    assert lines[2] == "  floor 0.05 over actions: no weight above 500"
+    assert "is in order; next: nextbest serve" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        ("floor: 0.1", "floor 0.1 over actions: no weight above 250"),
+        ("floor: 0", "floor 0: what it never draws cannot be valued from its log"),
+        (
+            "floor: 0.1\n  floor_over: offers",
+            "floor 0.1 over offers: no weight above 600, of an offer 50",
+        ),
+    ],
+)
+def test_what_the_floor_means_is_said(workspace: Path, floor: str, said: str) -> None:
+    path = workspace / "agents" / "retention.yaml"
+    text = path.read_text(encoding="utf-8").replace("floor: 0.05", floor)
+    path.write_text(text, encoding="utf-8")
+    assert check(workspace).splitlines()[2] == f"  {said}"
 
 
 @pytest.mark.parametrize(
@@ -64,3 +83,13 @@ def test_a_wrong_learner_or_setting_has_its_place(
         check(workspace)
     assert str(caught.value).startswith(f"shop/agents/retention.yaml:{line}:")
     assert str(caught.value).endswith(f": {message}")
+
+
+def test_an_apprentice_is_said_to_be_one(workspace: Path) -> None:
+    path = workspace / "agents" / "retention.yaml"
+    learner = "learner: hybrid_thompson"
+    apprentice = f"{learner}\n  mode: apprentice\n  incumbent: {{learner: fixed}}"
+    text = path.read_text(encoding="utf-8").replace(learner, apprentice)
+    path.write_text(text, encoding="utf-8")
+    line = check(workspace).splitlines()[1]
+    assert line.startswith("  learner hybrid_thompson, apprentice of fixed, revision ")

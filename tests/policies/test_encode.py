@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agents.context import Contact, Context, FeatureValue
+import agents
+from agents.context import Contact, Context, FeatureValue, PastEvent
+from agents.load import load_workspace
 from agents.revision import Revision
 from agents.spec import CustomerField
-from policies.encode import Encoder
+from policies.features.encode import Encoder
 from policies.samples import sample_contexts
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+EXAMPLES = Path(agents.__file__).parent / "examples"
 
 
 def context(features: dict[str, FeatureValue], *days_before: float) -> Context:
@@ -37,7 +44,8 @@ def test_columns_are_the_declared_features(revision: Revision) -> None:
     names = Encoder(revision).names
     assert {"tenure_months", "tenure_months?", "plan=basic", "plan?", "app_user=true"} <= set(names)
     assert not [n for n in names if n.startswith(("age", "time_zone", "consent"))]
-    assert names[-2:] == ("contacts 7d", "contacts 30d")
+    assert {"contacts 7d", "contacts 30d", "days since contact"} <= set(names)
+    assert names[-4:] == ("hour sin", "hour cos", "weekday sin", "weekday cos")
     assert len(set(names)) == len(names)
 
 
@@ -73,7 +81,7 @@ def test_categories_and_booleans(revision: Revision) -> None:
 def test_missing_is_zero_but_for_its_indicator(revision: Revision) -> None:
     encoder = Encoder(revision)
     x = encoder.encode(context({}))
-    assert {n for n, v in zip(encoder.names, x, strict=True) if v} == {
+    assert {n for n, v in zip(encoder.names[:-4], x, strict=False) if v} == {
         n for n in encoder.names if n.endswith("?")
     }
 
@@ -138,6 +146,16 @@ def test_everything_is_bounded(revision: Revision) -> None:
         encoder.observe(one)
 
 
+def test_the_norm_is_the_squared_length_that_x_has_on_average(revision: Revision) -> None:
+    """But for what is missing, or the same for everybody."""
+    encoder, rng = Encoder(revision), np.random.default_rng(6)
+    contexts = [c for c in sample_contexts(revision, 4_000, rng) if c.contacts]
+    for one in contexts:
+        encoder.observe(one)
+    x = np.stack([encoder.encode(one) for one in contexts])
+    assert ((x * encoder.faith) ** 2).sum(axis=1).mean() == pytest.approx(encoder.norm, rel=0.02)
+
+
 def test_a_set_is_one_column_for_each_value(revision: Revision) -> None:
     other = with_fields(revision, {"likes": CustomerField(type="set", values=("a", "b", "c"))})
     encoder = Encoder(other)
@@ -177,3 +195,139 @@ def test_a_field_that_became_an_instant_forgets_its_scale(revision: Revision) ->
 def test_free_text_and_zones_are_never_seen(revision: Revision) -> None:
     fields = {"name": CustomerField(type="text"), "where": CustomerField(type="zone")}
     assert Encoder(with_fields(revision, fields)).names == Encoder(revision).names
+
+
+def local_time(encoder: Encoder, at: datetime, features: dict[str, FeatureValue]) -> list[float]:
+    """Hour of day and weekday, read back from the points on their circles."""
+    x = encoder.encode(Context("ann", at, features))
+    sines_cosines = x[[encoder.names.index(name) for name in CALENDAR]].reshape(2, 2)
+    turns = np.arctan2(sines_cosines[:, 0], sines_cosines[:, 1]) / (2.0 * np.pi) % 1.0
+    assert np.allclose((sines_cosines**2).sum(axis=1), 1.0)
+    return [round(turn * steps, 6) % steps for turn, steps in zip(turns, (24, 7), strict=True)]
+
+
+CALENDAR = ("hour sin", "hour cos", "weekday sin", "weekday cos")
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "hour", "weekday"),
+    [
+        ("2026-03-02T12:00", "UTC", 12.0, 0),
+        ("2026-03-02T23:30", "Asia/Kathmandu", 5.25, 1),  # an offset of 5:45, the next day
+        ("2026-03-01T03:00", "America/New_York", 22.0, 5),  # the day before
+        ("2026-03-29T00:59", "Europe/Berlin", 1.983333, 6),  # the clocks go forward
+        ("2026-03-29T01:00", "Europe/Berlin", 3.0, 6),
+        ("2026-10-25T00:30", "Europe/Berlin", 2.5, 6),  # and back: half past two comes twice
+        ("2026-10-25T01:30", "Europe/Berlin", 2.5, 6),
+        ("2026-03-02T12:00", None, 13.0, 0),  # the workspace's zone, Europe/Berlin
+        ("2026-07-02T12:00", None, 14.0, 3),
+        ("2026-07-02T12:00", "Nowhere/Gone", 14.0, 3),  # a zone that this machine does not know
+    ],
+)
+def test_hour_and_weekday_are_the_customers(
+    revision: Revision, at: str, zone: str | None, hour: float, weekday: float
+) -> None:
+    instant = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    features: dict[str, FeatureValue] = {} if zone is None else {"time_zone": zone}
+    assert local_time(Encoder(revision), instant, features) == [hour, weekday]
+
+
+def test_recency_is_of_contacts_already_made(revision: Revision) -> None:
+    encoder = Encoder(revision)
+    ages = [1.0, 30.0]
+    for days in ages:
+        encoder.observe(context({}, 50, days))
+    logs = np.log1p(ages)
+    found = column(encoder, "days since contact", {}, 30, 10, 10.5, -3)  # one is only planned
+    assert found == pytest.approx((np.log(11.0) - logs.mean()) / logs.std())
+    assert column(encoder, "days since contact?", {}, 3) == 0.0
+    for nothing_made in ((), (-3.0,)):
+        assert column(encoder, "days since contact?", {}, *nothing_made) == 1.0
+        assert column(encoder, "days since contact", {}, *nothing_made) == 0.0
+
+
+@pytest.fixture(scope="module")
+def listening() -> Revision:
+    """A revision whose guardrails hear of `opened`, a response, and of what is none: `bounced`."""
+    return load_workspace(EXAMPLES / "streaming").revisions["subscription"]
+
+
+@pytest.mark.parametrize(
+    ("contacts", "events", "unanswered"),
+    [
+        ([], [], 0),
+        ([9, 5, 1], [], 3),
+        ([9, 5, 1], [("opened", 6)], 2),
+        ([9, 5, 1], [("opened", 6), ("bounced", 2)], 2),
+        ([9, 5, 1], [("opened", 0)], 0),
+        ([9, 5, 1], [("opened", 5)], 1),  # at the very instant counts as answered
+        ([9, 5, -1], [("opened", 6)], 1),  # planned, so it cannot have been answered
+        ([9, 5, 1], [("opened", -1)], 3),  # still to come
+        ([9, 5, 1], [("opened", 2), ("opened", 8)], 1),
+        ([9, 5, 1], [("watched_recommended", 4)], 1),  # a response that no guardrail listens to
+    ],
+)
+def test_contacts_since_the_last_response(
+    listening: Revision, contacts: list[float], events: list[tuple[str, float]], unanswered: int
+) -> None:
+    encoder = Encoder(listening)
+    for count in (0, 2):  # mean 1, sd 1
+        encoder.observe(context({}, *range(1, 1 + count)))
+    heard = tuple(PastEvent(AT - timedelta(days=days), word) for word, days in events)
+    x = encoder.encode(replace(context({}, *contacts), events=heard))
+    assert x[encoder.names.index("contacts unanswered")] == unanswered - 1.0
+
+
+def test_without_responses_to_hear_of_there_is_no_such_column(revision: Revision) -> None:
+    assert "contacts unanswered" in Encoder(revision).names
+    outcomes = {
+        name: outcome.model_copy(update={"counts_as": "rejection"})
+        for name, outcome in revision.agent.outcomes.items()
+    }
+    agent = revision.agent.model_copy(update={"outcomes": outcomes})
+    assert "contacts unanswered" not in Encoder(Revision(revision.workspace, agent)).names
+
+
+def test_a_state_from_before_these_columns_still_loads(listening: Revision) -> None:
+    encoder, rng = Encoder(listening), np.random.default_rng(4)
+    contexts = sample_contexts(listening, 40, rng)
+    for one in contexts:
+        encoder.observe(one)
+    new = {"days since contact", "contacts unanswered"}
+    kept = [i for i, name in enumerate(encoder.numbers) if name not in new]
+    old_names = [encoder.numbers[i] for i in kept]
+    old = Encoder.restored(listening, old_names, encoder.moments()[kept])
+    assert old.numbers == encoder.numbers
+    assert new < set(old.numbers)
+    changed = {
+        encoder.names[i]
+        for one in contexts
+        for i in np.flatnonzero(old.encode(one) != encoder.encode(one))
+    }
+    assert changed == new
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**15), 10**15), st.text(max_size=4),
+    st.floats(-1e15, 1e15), st.tuples(st.text(max_size=2)),
+    st.integers(-400_000, 350_000).map(lambda days: AT + timedelta(days=days)),
+)  # fmt: skip
+
+
+@given(st.data())
+def test_whatever_a_feature_holds_nothing_is_raised_and_all_is_bounded(
+    listening: Revision, data: st.DataObject
+) -> None:
+    """Contexts of an old log may hold what the schema of today would refuse."""
+    encoder, ages = Encoder(listening), st.floats(-400.0, 400.0)
+    names = st.sampled_from([*listening.workspace.customer, "undeclared"])
+    for _ in range(3):
+        features = data.draw(st.dictionaries(names, VALUES))
+        known = {name: value for name, value in features.items() if value is not None}
+        days, answers = data.draw(st.lists(ages, max_size=4)), data.draw(st.lists(ages, max_size=3))
+        heard = tuple(PastEvent(AT - timedelta(days=age), "opened") for age in answers)
+        one = replace(context(known, *days), events=heard)
+        encoder.observe(one)
+        x = encoder.encode(one)
+        assert x.shape == (len(encoder.names),)
+        assert np.abs(x).max() <= 5.0  # NaN is not

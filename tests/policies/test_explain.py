@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -14,8 +15,11 @@ from agents.groups import Group
 from agents.mask import Mask
 from agents.revision import Revision
 from policies.decide import choose, hold_out
-from policies.explain import explain
+from policies.explaining.explain import explain
+from policies.explaining.insight import explain_decision
 from policies.hybrid import HybridThompson
+from policies.samples import sample_lessons
+from policies.uniform import Uniform
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 FEATURES: dict[str, object] = {
@@ -37,10 +41,12 @@ def made(
     return decision.to_record() | {"action_id": decision.action_id}
 
 
-def lines(record: dict[str, Any], width: int = 80) -> list[str]:
+def lines(
+    record: dict[str, Any], width: int = 80, insight: dict[str, Any] | None = None
+) -> list[str]:
     console = Console(file=StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(explain(record))
+        console.print(explain(record, insight))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -84,3 +90,48 @@ def test_the_group_says_who_chose(revision: Revision) -> None:
 
 def test_a_customer_is_shown_as_written(revision: Revision) -> None:
     assert lines(made(revision, customer="[/odd] [red]ann"))[0].startswith("[/odd] [red]ann: ")
+
+
+def told(
+    revision: Revision, group: Group = Group.TREATMENT
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a decision of a taught learner and its insight, as records."""
+    policy = HybridThompson.create(revision)
+    policy.update(sample_lessons(revision, 300, np.random.default_rng(1)))
+    context = revision.context("ann", AT, FEATURES | {"consent_sms": True, "roaming_days": 2})
+    decision = choose(
+        revision, policy, context, revision.mask(context), group,
+        decision_id="1", secret=b"s", snapshot="",
+    )  # fmt: skip
+    insight = explain_decision(revision, policy, decision).to_record()
+    return decision.to_record() | {"action_id": decision.action_id}, insight
+
+
+@pytest.mark.parametrize("group", [Group.TREATMENT, Group.RANDOM])
+def test_an_insight_adds_intervals_why_and_what_would_change(
+    revision: Revision, group: Group
+) -> None:
+    record, insight = told(revision, group)
+    shown = lines(record, insight=insight)
+    assert max(map(len, shown)) <= 80
+    assert " ".join(shown[3].split()) == "probability expected reward 5% to 95% allowed action"
+    for option in insight["options"]:
+        # a narrow terminal may fold the action's id
+        row = f"{option['expected']:,.3f} {option['low']:,.3f} to {option['high']:,.3f}"
+        assert any(row in " ".join(line.split()) for line in shown), row
+    why, change = shown.index("why"), shown.index("would change")
+    assert why < change < shown.index(next(line for line in shown if line.endswith(" barred")))
+    assert insight["runner_up"] in " ".join(shown[why : why + 3])
+    first = insight["changes"][0]
+    assert f"if {first['field']} were " in shown[change + 1]
+
+
+def test_without_values_the_table_is_as_without_an_insight(revision: Revision) -> None:
+    context = revision.context("ann", AT, FEATURES)
+    decision = choose(
+        revision, Uniform.create(revision), context, revision.mask(context), Group.TREATMENT,
+        decision_id="1", secret=b"s", snapshot="",
+    )  # fmt: skip
+    record = decision.to_record() | {"action_id": decision.action_id}
+    insight = explain_decision(revision, Uniform.create(revision), decision).to_record()
+    assert lines(record, insight=insight) == lines(record)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from policies.quadrature import pooled_grid, stieltjes
+from policies.propensities.quadrature import pooled_grid, stieltjes
 
 Array = NDArray[np.float64]
 SCORES = np.linspace(-5.0, 5.0, 33)

@@ -74,3 +74,13 @@ def test_ids_sort_by_position() -> None:
     ids = [snapshot_id(replace(MANIFEST, position=p)) for p in (9, 10, 999_999_999_999)]
     assert ids == sorted(ids)
     assert ids[0] == f"000000000009-{MANIFEST.sha256[:12]}"
+
+
+def test_what_the_teacher_knows_is_sealed_with_the_state() -> None:
+    teacher = {"clock": "2026-03-02T00:00:00+00:00", "since": 3, "curves": {"o": {"heard": 2}}}
+    manifest = replace(MANIFEST, teacher=teacher)
+    data = seal(manifest, STATE, KEY)
+    assert unseal(data, KEY) == (manifest, STATE)
+    with pytest.raises(SnapshotError, match="was changed"):
+        unseal(data.replace(b'"since":3', b'"since":4'), KEY)
+    assert b"teacher" not in seal(MANIFEST, STATE, KEY)  # nothing known, nothing said

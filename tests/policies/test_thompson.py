@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from policies.thompson import Utilities
+from policies.propensities.thompson import Utilities
 
 
 def by_sampling(beliefs: Utilities, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -8,15 +8,22 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
+import numpy as np
 import orjson
 import pytest
 from typer.testing import CliRunner
 
-from agents.errors import ContextError, UnknownNameError
+from agents.errors import ContextError, StateError, UnknownNameError
+from agents.load import load_workspace
+from agents.memory import Memory
+from policies.registry import create_policy
+from policies.samples import sample_lessons
+from policies.snapshot import Manifest
 from serving.ask import Question, ask_here
 from serving.commands import app
 from serving.export import export_log
-from serving.settings import Settings
+from serving.settings import Settings, load_keys
+from serving.snapshots import SnapshotFolder
 
 AT = "2026-03-02T09:00:00Z"
 FEATURES = {"name": "Ann", "likes": ["music"], "spend": 3.0}
@@ -80,3 +87,50 @@ def test_nobody_bids_if_nobody_can_act(shop: Path) -> None:
     record = ask_here(shop, question)
     assert (record["agent"], record["arbitration"]) == ("care", None)
     assert record["action_id"] == "none"
+
+
+def test_a_decision_is_explained_here(shop: Path) -> None:
+    text = run("--workspace", str(shop), "--agent", "care", "--explain")
+    assert "5% to 95%" in text
+    assert "expected to earn" in text
+    assert "would change" in text
+    assert "would change" not in run("--workspace", str(shop), "--agent", "care")
+    question = Question(("sales", "care"), "ann", FEATURES, datetime.fromisoformat(AT))
+    record = ask_here(shop, question, why=True)
+    assert record["insight"]["action"] == record["action_id"]
+    assert orjson.loads(orjson.dumps(record["insight"])) == record["insight"]
+    assert ask_here(shop, question)["insight"] is None
+
+
+def test_what_a_server_learned_decides_here(
+    open_shop: Serve, own_shop: Path, tmp_path: Path
+) -> None:
+    with open_shop():
+        pass  # a ledger and keys
+    data, revision = tmp_path / "data", load_workspace(own_shop).revisions["care"]
+    policy = create_policy(revision)
+    policy.update(sample_lessons(revision, 50, np.random.default_rng(1)))
+    state = policy.to_bytes()
+    manifest = Manifest.of(
+        state, policy=policy.name, agent="care", revision=revision.id, position=7, lessons=50
+    )
+    folder = SnapshotFolder(data / "snapshots", load_keys(data).snapshot)
+    name = folder.publish(manifest, state)
+    question = Question(("care",), "ann", FEATURES, datetime.fromisoformat(AT))
+    record = ask_here(own_shop, question, data=data)
+    assert record["snapshot"] == name
+    context = Memory().recall(revision, "ann", datetime.fromisoformat(AT), FEATURES)
+    expected = policy.distribution(context, revision.mask(context)).expected
+    assert record["expected"] == pytest.approx(expected.tolist(), nan_ok=True)
+
+
+def test_a_folder_without_snapshots_stays_as_it_is(shop: Path, tmp_path: Path) -> None:
+    question = Question(("care",), "ann", FEATURES, datetime.fromisoformat(AT))
+    with pytest.raises(StateError, match="got none; leave out --data to decide untaught"):
+        ask_here(shop, question, data=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_is_not_asked_for_what_is_made_here(shop: Path) -> None:
+    with pytest.raises(ContextError, match="expected --explain and --data without --url"):
+        run("--url", "http://127.0.0.1:9", "--explain")

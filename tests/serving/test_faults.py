@@ -15,7 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
+from agents.context import Context
 from agents.errors import StateError
+from agents.mask import Mask
 from policies.base import Distribution
 from policies.hybrid import HybridThompson
 from serving.clock import MachineClock, make_clock
@@ -266,6 +268,33 @@ def test_a_server_does_not_start_behind_its_ledger(
     with pytest.raises(StateError, match="set the clock right"):
         asyncio.run(start())
     SqliteLedger.open(tmp_path / "data" / "ledger.sqlite", wait_s=0.0).close()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_policies_are_asked_before_the_server_is_ready(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: bool,
+) -> None:
+    """One that cannot answer is reported, and keeps no other agent from being served."""
+    asked, answer = [], HybridThompson.distribution
+
+    def spy(policy: HybridThompson, context: Context, mask: Mask) -> Distribution:
+        asked.append(context.customer)
+        if broken:
+            raise FloatingPointError
+        return answer(policy, context, mask)
+
+    monkeypatch.setattr(HybridThompson, "distribution", spy)
+
+    async def start() -> int:
+        async with run(Settings(workspace, tmp_path / "data", clock="machine")):
+            return len(asked)
+
+    assert asyncio.run(start()) > 0
+    assert ("the policy of retention could not be rehearsed" in caplog.text) is broken
 
 
 def test_a_policy_that_answers_nan_decides_nothing(

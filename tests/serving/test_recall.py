@@ -167,3 +167,22 @@ def test_the_random_traffic_reaches_everything(shop: Path) -> None:
     assert {event.agent for event in context.events} == {"", "sales", "care"}
     assert any(contact.includes for contact in context.contacts)
     assert sum(amount > 0 for amount in context.usage.values()) > 4
+
+
+def test_responses_are_recalled_for_learners_where_no_guardrail_hears(workspace: Path) -> None:
+    """Without them, every contact of such an agent would count as unanswered."""
+    with opened(workspace) as server:
+        revision = server.agents.current(server.ledger, "retention").revision
+        rules = (*revision.guardrails, *revision.rankings)
+        assert not any("renewed" in rule.hears for rule in rules)
+        request = DecisionRequest(("retention",), "ann", {}, b"", at=START)
+        made = server.decider.decide(server.ledger, request)
+        for number, word in enumerate(("renewed", "complained")):
+            told = OutcomeRequest(
+                f"o{number}", word, b"", decision_id=made.decision.decision_id, customer="",
+                properties={}, at=START + timedelta(hours=1 + number),
+            )  # fmt: skip
+            server.recorder.record(server.ledger, told)
+        at = START + timedelta(days=1)
+        known = recall(server.ledger, revision, "ann", at, {}).events
+        assert [event.event for event in known] == ["renewed"]

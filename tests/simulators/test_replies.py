@@ -11,6 +11,7 @@ from agents.load import load_workspace
 from agents.revision import Revision
 from agents.spec import CustomerEvent, Workspace
 from policies.hybrid import HybridThompson
+from policies.state import unpack
 from policies.uniform import Uniform
 from simulators.replies import Replies
 from simulators.rollout import rollout
@@ -93,14 +94,18 @@ def test_outcomes_and_rewards_are_the_same_with_and_without_them(rich: Revision)
     assert not silent & replies.keys()
 
 
-def test_nothing_is_learned_from_them(rich: Revision) -> None:
-    states = []
-    for words in ((), EVENTS):
+def test_all_that_is_learned_from_them_is_that_contacts_were_answered(rich: Revision) -> None:
+    states, unanswered = [], []
+    for words in ((), ("declined", "bounced", "visited"), EVENTS):
         revision = Revision(with_events(rich, *words), rich.agent)
         learner = HybridThompson.create(revision)
         rollout(Generic(revision, customers=60, rounds=2), learner)
         states.append(learner.to_bytes())
-    assert states[0] == states[1]
+        facts, arrays = unpack(learner.name, states[-1])
+        _, mean, _ = arrays["moments"][facts["numbers"].index("contacts unanswered")]
+        unanswered.append(mean)
+    assert states[0] == states[1] != states[2]
+    assert unanswered[0] == unanswered[1] > unanswered[2] > 0.0
 
 
 @pytest.mark.parametrize(

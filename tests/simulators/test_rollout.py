@@ -1,16 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agents.context import Context
+from agents.decisions import Decision
 from agents.groups import Group
 from agents.mask import Mask
 from agents.revision import Revision
 from policies.base import Distribution, Lesson
+from policies.hybrid import HybridThompson
+from policies.registry import create_policy
+from policies.state import unpack
+from policies.teaching import delay
 from policies.uniform import Uniform
 from simulators.rollout import rollout
 from simulators.world import World
@@ -71,6 +77,10 @@ def test_another_secret_draws_otherwise(world: World) -> None:
     assert not np.array_equal(first.actions, second.actions)
 
 
+def outcome_of(lesson: Lesson) -> str | None:
+    return None if lesson.first else lesson.labels[0].outcome
+
+
 def test_it_learns_from_treatment_only_each_thing_when_it_happens(larger: World) -> None:
     listener = Listener()
     run = rollout(larger, listener, batch=1)
@@ -83,9 +93,9 @@ def test_it_learns_from_treatment_only_each_thing_when_it_happens(larger: World)
         if event.decision_id in treated
     ]
     heard.sort(key=lambda entry: entry[0])
-    taught = [(lesson.context, lesson.outcome) for lesson in listener.lessons]
+    taught = [(lesson.context, outcome_of(lesson)) for lesson in listener.lessons]
     assert taught == [entry[1:] for entry in heard]
-    assert {lesson.outcome for lesson in listener.lessons} > {None, "renewed"}
+    assert {outcome_of(lesson) for lesson in listener.lessons} > {None, "renewed"}
     for lesson in listener.lessons:
         assert lesson.mask.allowed[lesson.action]
         assert 0.0 < lesson.propensity <= 1.0
@@ -96,7 +106,7 @@ def test_a_decision_is_taught_only_after_it_was_made(world: World) -> None:
     seen: list[tuple[int, int]] = []
 
     def watch(done: int) -> None:
-        seen.append((listener.asked, sum(lesson.outcome is None for lesson in listener.lessons)))
+        seen.append((listener.asked, sum(lesson.first for lesson in listener.lessons)))
 
     rollout(world, listener, batch=1, progress=watch)
     assert all(asked == taught for asked, taught in seen)
@@ -154,3 +164,66 @@ def test_progress_counts_decisions(world: World) -> None:
 def test_a_batch_below_one_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match=r"^batch: expected at least 1, got 0$"):
         rollout(world, Uniform(), batch=0)
+
+
+def test_absence_is_learned_little_by_little_once_delays_are_known(
+    revision: Revision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delay, "KNOWN", 10)
+    monkeypatch.setattr(delay, "_EVERY", 2)
+    world = create_world("retention", revision, customers=300, rounds=6, seed=3)
+    listener = Listener()
+    run = rollout(world, listener, batch=1)
+    taught: dict[tuple[str, datetime, str], list[float]] = {}
+    happened: set[tuple[str, datetime, str]] = set()
+    for lesson in listener.lessons:
+        for label in lesson.labels:
+            key = (lesson.context.customer, lesson.context.at, label.outcome)
+            if label.happened:
+                happened.add(key)
+            else:
+                taught.setdefault(key, []).append(label.weight)
+    treated = [d for d in run.decisions if d.group is Group.TREATMENT]
+    assert sum(lesson.first for lesson in listener.lessons) == len(treated)
+    quiet = [
+        taught[d.context.customer, d.at, name]
+        for d in treated
+        for name in revision.agent.outcomes
+        if (d.context.customer, d.at, name) not in happened
+    ]
+    assert all(sum(weights) == 1.0 for weights in quiet)  # also of windows that end last
+    assert {len(weights) for weights in quiet} > {1, 3}
+    assert all(sum(taught.get(key, [0.0])) <= 1.0 for key in happened)
+
+
+def own_variances(policy: HybridThompson) -> dict[str, NDArray[np.float64]]:
+    """Return the variance of each level's intercept, by outcome."""
+    facts, arrays = unpack(policy.name, policy.to_bytes())
+    return dict(zip(facts["levels"], arrays["variance"][:, 0].T, strict=True))
+
+
+def test_a_new_action_is_learned_about_while_it_is_ramped_up(
+    edited: Callable[[str, str], Revision],
+) -> None:
+    ramp = "maturity: {start_share: 0.1, full_at_positives: 40}\n\nguardrails:"
+    revision = edited("guardrails:", ramp)
+    world = create_world("retention", revision, customers=400, rounds=4, seed=3)
+    policy = create_policy(revision)
+    assert isinstance(policy, HybridThompson)
+    run = rollout(world, policy)
+    treated = [d for d in run.decisions if d.group is Group.TREATMENT]
+
+    def ramped(decision: Decision) -> set[int]:
+        reasons = enumerate(decision.mask.reasons)
+        return {index for index, why in reasons if why is not None and "maturity" in why}
+
+    first, last = treated[: len(treated) // 4], treated[-len(treated) // 4 :]
+    closed = [np.mean([len(ramped(d)) for d in part]) for part in (first, last)]
+    assert closed[1] < closed[0]
+    growing = set().union(*(ramped(d) for d in last))  # not open to everybody, even at the end
+    drawn = {d.action for d in treated} & growing
+    assert len(drawn) > 5
+    before, after = own_variances(HybridThompson.create(revision)), own_variances(policy)
+    for action in drawn:
+        name = f"action {revision.actions[action].id}"
+        assert np.all(after[name] < before[name])

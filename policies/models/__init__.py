@@ -1,0 +1,1 @@
+"""What learners believe: regressions that share weights, or none, and counts; states by name."""

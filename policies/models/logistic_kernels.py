@@ -1,0 +1,177 @@
+"""Compiled parts of the logistic regressions: predict, learn, fade; shapes as in `logistic`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.jit import compiled
+
+_LEAST_CURVATURE = 1e-4
+_STEPS = 100  # of Newton or halving for one label; most need two or three
+_CLOSE = 1e-10
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+
+@compiled
+def _sweep(
+    mean: Floats, variance: Floats, z: Floats, wide: int, by_level: Floats, spread: Floats
+) -> None:
+    """Add what one set of weights, (C, L), says of each level, one column after the other.
+
+    Levels from `wide` on have an intercept only: the first column.
+    """
+    for column in range(len(z)):
+        value = z[column]
+        if value != 0.0:
+            square = value * value
+            for level in range(wide if column else mean.shape[1]):
+                by_level[level] += mean[column, level] * value
+                spread[level] += variance[column, level] * square
+
+
+@compiled
+def predict(
+    mean: Floats,
+    variance: Floats,
+    levels: Positions,
+    coefficients: Floats,
+    own: Floats,
+    wide: int,
+    z: Floats,
+    means: Floats,
+    variances: Floats,
+) -> None:
+    """Write mean and variance of eta for N rows of z, (N, O, A) each."""
+    outcomes, count = len(mean) - 1, mean.shape[2]
+    by_level, spread = np.empty(count), np.empty(count)
+    shared, shared_spread = np.empty(count), np.empty(count)
+    for row in range(len(z)):
+        shared[:] = 0.0
+        shared_spread[:] = 0.0
+        _sweep(mean[outcomes], variance[outcomes], z[row], wide, shared, shared_spread)
+        for outcome in range(outcomes):
+            by_level[:] = shared
+            spread[:] = shared_spread
+            _sweep(mean[outcome], variance[outcome], z[row], wide, by_level, spread)
+            for action in range(len(levels)):
+                total, around = 0.0, 0.0
+                for j in range(levels.shape[1]):
+                    level = levels[action, j]
+                    total += coefficients[action, j] * by_level[level]
+                    around += own[action, j] ** 2 * spread[level]
+                means[row, outcome, action] = total
+                variances[row, outcome, action] = around
+
+
+@compiled
+def _best_point(eta: float, s2: float, happened: float, weight: float) -> float:
+    """Solve t = eta + s2 weight (happened - sigmoid(t)); its sides cross once, between the ends."""
+    pull = s2 * weight
+    low, high = eta + pull * (happened - 1.0), eta + pull * happened
+    t = min(max(eta, low), high)
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-t))
+        gap = t - eta - pull * (happened - p)
+        if gap > 0.0:
+            high = t
+        else:
+            low = t
+        if abs(gap) < _CLOSE:
+            break
+        t -= gap / (1.0 + pull * p * (1.0 - p))
+        if not low < t < high:
+            t = 0.5 * (low + high)
+    return t
+
+
+@compiled
+def _project(
+    mean: Floats, variance: Floats, levels: Positions, coefficients: Floats, z: Floats
+) -> tuple[float, float]:
+    """Return eta and s2 of one action under one outcome's weights, (C, L)."""
+    eta, s2 = 0.0, 0.0
+    for j in range(len(levels)):
+        k, level = coefficients[j], levels[j]
+        if k != 0.0:
+            for column in range(len(z)):
+                step = k * z[column]
+                eta += mean[column, level] * step
+                s2 += variance[column, level] * step * step
+    return eta, s2
+
+
+@compiled
+def _move(
+    mean: Floats,
+    variance: Floats,
+    prior: Floats,
+    levels: Positions,
+    coefficients: Floats,
+    z: Floats,
+    move: float,
+    curvature: float,
+) -> None:
+    """Move the weights by v z k move, and add curvature (z k)^2 to their precisions."""
+    for j in range(len(levels)):
+        k, level = coefficients[j], levels[j]
+        for column in range(len(z)):
+            step, v = k * z[column], variance[column, level]
+            if v > 0.0 and step != 0.0:
+                precision, most = 1.0 / v + curvature * step * step, prior[column, level]
+                after = min(1.0 / precision, most) if precision > 0.0 else most
+                # What is taken back goes the other way round: it came with the wider variance.
+                mean[column, level] += (after if curvature < 0.0 else v) * step * move
+                variance[column, level] = after
+
+
+@compiled
+def learn(
+    mean: Floats,
+    variance: Floats,
+    prior: Floats,
+    levels: Positions,
+    coefficients: Floats,
+    outcomes: Positions,
+    actions: Positions,
+    z: Floats,
+    happened: Floats,
+    weights: Floats,
+) -> None:
+    """Learn N labels in order, each by the weights of its outcome and by the shared ones."""
+    last = len(mean) - 1
+    for row in range(len(outcomes)):
+        o, action, weight, y = outcomes[row], actions[row], weights[row], happened[row]
+        which, by = levels[action], coefficients[action]
+        eta, s2 = _project(mean[o], variance[o], which, by, z[row])
+        shared, shared_s2 = _project(mean[last], variance[last], which, by, z[row])
+        eta, s2 = eta + shared, s2 + shared_s2
+        if s2 <= 0.0:
+            continue
+        point = _best_point(eta, s2, y, weight) if weight > 0.0 else eta
+        p = 1.0 / (1.0 + np.exp(-point))
+        move = (point - eta) / s2 if weight > 0.0 else weight * (y - p)
+        curvature = weight * max(p * (1.0 - p), _LEAST_CURVATURE)
+        for part in (o, last):
+            _move(mean[part], variance[part], prior[part], which, by, z[row], move, curvature)
+
+
+@compiled
+def fade(mean: Floats, variance: Floats, prior: Floats, start: Floats, keep: float) -> None:
+    """Weigh what was learned by `keep`, and the prior by the rest."""
+    outcomes, columns, count = mean.shape
+    for o in range(outcomes):
+        intercept = start[o] if o < len(start) else 0.0
+        for column in range(columns):
+            for level in range(count):
+                before, v = prior[o, column, level], variance[o, column, level]
+                if before > 0.0 and v > 0.0:
+                    first = intercept if column == 0 and level == 0 else 0.0
+                    kept, given = keep / v, (1.0 - keep) / before
+                    precision = kept + given
+                    mean[o, column, level] = (
+                        kept * mean[o, column, level] + given * first
+                    ) / precision
+                    variance[o, column, level] = 1.0 / precision

@@ -1,0 +1,50 @@
+"""Compile every learner's kernels once, so that no process that decides waits for a compiler.
+
+Run as `python -m policies.precompile`; `make setup` does. What it makes is kept beside the code.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from agents.catalog import example_folder
+from agents.load import load_workspace
+from agents.revision import Revision
+from agents.spec import PolicySpec
+from policies.registry import POLICIES, create_policy
+from policies.samples import sample_contexts, sample_lessons, sample_mask
+from policies.table import decide_table
+from policies.teaching.discount import Discounting
+
+_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_CUSTOMERS = 50  # some of which are held out, and some are not
+
+
+def precompile(revision: Revision) -> None:
+    """Let each learner learn, fade and decide once, for one customer and for a table of them.
+
+    Args:
+        revision: of any agent; each learner takes its place with the default settings, and the
+            floor that is compiled.
+    """
+    rng = np.random.default_rng(0)
+    table = pa.table({"customer": [f"c{n}" for n in range(_CUSTOMERS)]})
+    (context,) = sample_contexts(revision, 1, rng)
+    for name in POLICIES:
+        spec = PolicySpec(learner=name, floor_over="offers")
+        agent = revision.agent.model_copy(update={"policy": spec})
+        varied = Revision(revision.workspace, agent)
+        policy = create_policy(varied)
+        policy.update(sample_lessons(varied, 2, rng))
+        if isinstance(policy, Discounting):
+            policy.discount(0.5)
+        policy.distribution(context, sample_mask(varied, rng))
+        decide_table(varied, policy, table, at=_AT, secret=b"none", usage={})
+
+
+if __name__ == "__main__":
+    with example_folder("telecom") as folder:
+        precompile(load_workspace(folder).revisions["retention"])

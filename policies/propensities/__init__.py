@@ -1,0 +1,1 @@
+"""The exact probability that each of several uncertain actions is the best."""

@@ -1,0 +1,364 @@
+"""Learning from delay by the ledger's order: killed anywhere, it ends in the same bytes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import agents
+from agents.decisions import Decision, OutcomeEvent
+from agents.errors import StateError
+from agents.groups import Group
+from agents.load import load_workspace
+from agents.memory import past_event
+from agents.revision import Revision
+from agents.rewards import closes_at
+from agents.spec import PolicySpec
+from agents.spec.agent import Incumbent, WarmStart
+from policies.base import Lesson
+from policies.decide import choose
+from policies.registry import create_policy, load_learner
+from policies.samples import sample_contexts, sample_lessons, sample_mask
+from policies.teaching import delay
+from policies.teaching.teacher import Teacher
+from policies.uniform import Uniform
+from serving.learner import Learner
+from serving.ledger import SqliteLedger, SqliteReader
+from serving.pupil import Pupil
+from serving.snapshots import SnapshotFolder
+
+KEY = b"k" * 32
+START = datetime(2026, 3, 2, tzinfo=UTC)
+Vary = Callable[..., Revision]
+
+
+@pytest.fixture(scope="module")
+def retention() -> Revision:
+    folder = Path(agents.__file__).parent / "examples" / "telecom"
+    return load_workspace(folder).revisions["retention"]
+
+
+@pytest.fixture
+def vary(retention: Revision) -> Vary:
+    """Return the agent under another name, with another policy."""
+
+    def build(name: str = "retention", **policy: object) -> Revision:
+        settled = PolicySpec.model_validate({"floor": 0.02} | policy)
+        changes = {"agent": name, "policy": settled}
+        return Revision(retention.workspace, retention.agent.model_copy(update=changes))
+
+    return build
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let curves be known after a few outcomes."""
+    monkeypatch.setattr(delay, "KNOWN", 12)
+    monkeypatch.setattr(delay, "_EVERY", 3)
+
+
+@dataclass
+class Writer:
+    """Writes decisions six hours apart, and `renewed` after half of them, in the order of time."""
+
+    ledger: SqliteLedger
+    rng: np.random.Generator
+    now: datetime = START
+    made: int = 0
+    order: int = 0
+
+    def __post_init__(self) -> None:
+        self.coming: list[tuple[datetime, int, Revision, Decision]] = []
+
+    def activate(self, revision: Revision) -> None:
+        self.ledger.activate(revision.agent.agent, revision.id, yaml="", source=revision.source)
+
+    def decide(self, revision: Revision, count: int, hours: float = 6.0) -> None:
+        for context in sample_contexts(revision, count, self.rng):
+            self.now += timedelta(hours=hours)
+            self.tell(self.now)
+            self.made += 1
+            mask = sample_mask(revision, self.rng)
+            group = Group.CONTROL if self.made % 10 == 0 else Group.TREATMENT
+            decision = choose(
+                revision, Uniform(), replace(context, at=self.now), mask, group,
+                decision_id=f"d{self.made}", secret=b"s", snapshot="",
+            )  # fmt: skip
+            decision = replace(decision, send_at=None)
+            closes = closes_at(revision.agent, self.now)
+            self.ledger.add_decision(decision, None, key=None, request=b"", closes=closes)
+            if self.rng.random() < 0.5:
+                window = revision.agent.outcomes["renewed"].window
+                late = min(0.999, self.rng.exponential(0.2)) * window
+                heapq.heappush(self.coming, (self.now + late, self.made, revision, decision))
+
+    def tell(self, until: datetime) -> None:
+        while self.coming and self.coming[0][0] <= until:
+            at, _, revision, decision = heapq.heappop(self.coming)
+            self.order += 1
+            event = OutcomeEvent(
+                f"o{self.order}", decision.decision_id, "renewed", at,
+                customer=decision.context.customer,
+            )  # fmt: skip
+            self.ledger.add_outcome(
+                event, past_event(event, None), counted=["renewed"], request=b"",
+                closes=closes_at(revision.agent, decision.at),
+            )  # fmt: skip
+
+
+@contextmanager
+def written(path: Path, seed: int = 1) -> Iterator[Writer]:
+    with closing(SqliteLedger.open(path)) as ledger:
+        ledger.begin()
+        yield Writer(ledger, np.random.default_rng(seed))
+        ledger.commit()
+
+
+@contextmanager
+def learner(path: Path, folder: Path) -> Iterator[Learner]:
+    with closing(SqliteReader.open(path)) as reader:
+        learner = Learner(reader, SnapshotFolder(folder, KEY), every_s=0.0)
+        learner.resume()
+        yield learner
+
+
+def learn_all(path: Path, folder: Path) -> dict[str, str | None]:
+    """Learn what the ledger has, publish, and return the newest snapshots by agent."""
+    with learner(path, folder) as whole:
+        while whole.step():
+            pass
+        whole.publish(force=True)
+        return {name: whole.snapshots.latest(name) for name in whole.pupils}
+
+
+def files_of(folder: Path, names: dict[str, str | None]) -> dict[str, bytes]:
+    return {agent: (folder / agent / f"{n}.snapshot").read_bytes() for agent, n in names.items()}
+
+
+def fill(path: Path, vary: Vary) -> None:
+    """Two agents, one of which falls idle and one of which changes."""
+    first, second = vary(), vary("second", learner="beta_thompson", settings={})
+    with written(path) as writer:
+        writer.activate(first)
+        writer.activate(second)
+        writer.decide(first, 150)
+        writer.decide(second, 60)
+        writer.decide(first, 60)
+        changed = vary(settings={"tau": 0.3})
+        writer.activate(changed)
+        writer.decide(changed, 90)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_anywhere_it_ends_in_the_same_bytes(
+    vary: Vary, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snapshot, state of the teacher and all: whole files are compared."""
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    whole = learn_all(path, tmp_path / "whole")
+    rng = np.random.default_rng(seed)
+    done = False
+    while not done:  # each time it dies, sometimes without a word
+        monkeypatch.setattr("serving.learner.BATCH", int(rng.integers(1, 90)))
+        with learner(path, tmp_path / "parts") as part:
+            for _ in range(int(rng.integers(1, 4))):
+                done = part.step() == 0
+                if done or rng.random() < 0.7:
+                    part.publish(force=True)
+    parts = learn_all(path, tmp_path / "parts")
+    assert parts == whole
+    assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
+
+
+@pytest.mark.usefixtures("soon")
+def test_absence_was_dripped_and_each_outcome_learned_once(vary: Vary, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    with learner(path, tmp_path / "snapshots") as whole:
+        while whole.step():
+            pass
+        pupil = whole.pupils["retention"]
+        entries = whole.ledger.entries(0, 10_000)
+        mine = {
+            e.body["decision_id"]: e.body["group"]
+            for e in entries
+            if e.kind == "decision" and e.body["agent"] == "retention"
+        }
+        told = sum(
+            mine.get(e.body["event"]["decision_id"]) == "treatment"
+            for e in entries
+            if e.kind == "outcome"
+        )
+        curves = pupil.teacher.facts()["curves"]
+        assert curves["renewed"]["heard"] == told
+        assert curves["renewed"]["versions"]
+        made = sum(group == "treatment" for group in mine.values())
+        assert pupil.lessons > made + told  # negatives came later, too
+
+
+@pytest.mark.usefixtures("soon")
+def test_an_idle_agent_learns_by_the_clock_of_the_whole_log(vary: Vary, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    first, second = vary(), vary("second")
+    with written(path) as writer:
+        for revision in (first, second):
+            writer.activate(revision)
+        writer.decide(first, 300)
+    with learner(path, tmp_path / "snapshots") as before:
+        while before.step():
+            pass
+        assert before.pupils["retention"].teacher.since is not None
+        position, lessons = (
+            getattr(before.pupils["retention"], n) for n in ("position", "lessons")
+        )
+    with written(path, seed=2) as writer:
+        writer.now, writer.made = START + timedelta(days=300), 5_000
+        writer.decide(second, 1)
+    with learner(path, tmp_path / "snapshots") as after:
+        while after.step():
+            pass
+        pupil = after.pupils["retention"]
+        assert pupil.teacher.since is None
+        assert (pupil.position, pupil.lessons) > (position, lessons)
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_is_still_waited_for_is_not_pruned(vary: Vary, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    with learner(path, tmp_path / "snapshots") as whole:
+        while whole.step():
+            pass
+        whole.publish(force=True)
+        waiting = [p.teacher.since for p in whole.pupils.values() if p.teacher.since is not None]
+        assert waiting
+        assert whole.snapshots.learned() == min(waiting) - 1 < whole.position
+
+
+def test_what_was_told_before_a_failure_is_learned(retention: Revision) -> None:
+    lessons = sample_lessons(retention, 20, np.random.default_rng(6))
+
+    def telling() -> Iterator[Lesson]:
+        yield from lessons
+        raise StateError("the ledger cannot be read now")
+
+    pupil = Pupil(retention, create_policy(retention), Teacher(retention, lambda _: None), 0, 0)
+    with pytest.raises(StateError):
+        pupil._learn(telling())
+    same = create_policy(retention)
+    same.update(lessons)
+    assert pupil.lessons == len(lessons)
+    assert pupil.policy.to_bytes() == same.to_bytes()
+
+
+def test_an_apprentice_learns_what_the_incumbent_decides_and_then_takes_over(
+    vary: Vary, tmp_path: Path
+) -> None:
+    path, folder = tmp_path / "ledger.sqlite", tmp_path / "snapshots"
+    incumbent = Incumbent(learner="beta_thompson", settings={})
+    old = vary(learner="beta_thompson")
+    beside = vary(mode="apprentice", incumbent=incumbent)
+    with written(path) as writer:
+        writer.activate(old)
+        writer.decide(old, 40)
+        writer.activate(beside)
+        writer.decide(beside, 40)
+    names = learn_all(path, folder)
+    snapshots = SnapshotFolder(folder, KEY)
+    name = names["retention"]
+    assert name is not None
+    manifest, state = snapshots.read("retention", name)
+    apprentice = snapshots.load("retention", name, beside)
+    alone = load_learner(manifest.policy, state, beside)
+    assert manifest.policy == apprentice.name == "hybrid_thompson"
+    context = sample_contexts(beside, 1, np.random.default_rng(3))[0]
+    mask = beside.mask(context)
+    answer, own = apprentice.distribution(context, mask), alone.distribution(context, mask)
+    assert np.array_equal(answer.expected, own.expected)
+    assert not np.array_equal(answer.probabilities, own.probabilities)
+
+    with written(path, seed=5) as writer:
+        writer.now, writer.made, writer.order = START + timedelta(days=60), 900, 900
+        online = vary()
+        writer.activate(online)
+    later = learn_all(path, folder)["retention"]
+    assert later is not None
+    kept = load_learner(manifest.policy, state, online)
+    assert snapshots.load("retention", later, online).to_bytes() == kept.to_bytes()
+
+
+def test_the_incumbent_keeps_what_it_learned_as_the_learner(vary: Vary, tmp_path: Path) -> None:
+    path, folder = tmp_path / "ledger.sqlite", tmp_path / "snapshots"
+    incumbent = Incumbent(learner="beta_thompson", settings={})
+    old, beside = vary(learner="beta_thompson"), vary(mode="apprentice", incumbent=incumbent)
+    with written(path) as writer:
+        writer.activate(old)
+        writer.decide(old, 40)
+        writer.activate(beside)
+    learn_all(path, folder)
+    snapshots = SnapshotFolder(folder, KEY)
+    newest = snapshots.names("retention")[0]
+    context = sample_contexts(beside, 1, np.random.default_rng(3))[0]
+    mask = beside.mask(context)
+    decided = snapshots.load("retention", newest, beside).distribution(context, mask)
+    untaught = create_policy(beside).distribution(context, mask)
+    assert not np.array_equal(decided.probabilities, untaught.probabilities)
+    assert np.array_equal(decided.expected, untaught.expected)  # the learner is new
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_an_agent_begins_with_what_another_knows(
+    vary: Vary, tmp_path: Path, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    first = vary()
+    second = vary("second", warm_start=WarmStart(agent="retention", share=share))
+    with written(path) as writer:
+        writer.activate(first)
+        writer.decide(first, 120)
+        writer.activate(second)
+        writer.decide(first, 40)
+    monkeypatch.setattr("serving.learner.BATCH", 50)
+    whole = learn_all(path, tmp_path / "whole")
+    (only,) = SnapshotFolder(tmp_path / "whole", KEY).names("second")
+    _, state = SnapshotFolder(tmp_path / "whole", KEY).read("second", only)
+    with learner(path, tmp_path / "none") as plain:
+        until = next(
+            e.position for e in plain.ledger.entries(0, 1_000)
+            if e.kind == "revision" and e.body["agent"] == "second"
+        )  # fmt: skip
+        monkeypatch.setattr("serving.learner.BATCH", until - 1)
+        plain.step()
+        other = plain.pupils["retention"].policy.to_bytes()
+    assert (state == other) == (share == 1.0)
+    assert state != create_policy(second).to_bytes()
+    monkeypatch.setattr("serving.learner.BATCH", 7)
+    for _ in range(60):
+        with learner(path, tmp_path / "parts") as part:
+            part.step()
+            part.publish(force=True)
+    parts = learn_all(path, tmp_path / "parts")
+    assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
+
+
+def test_to_begin_from_nobody_is_to_begin_untaught(
+    vary: Vary, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    other = vary("second", learner="beta_thompson")
+    warm = vary("third", warm_start=WarmStart(agent="second", share=1.0))
+    with written(path) as writer:
+        writer.activate(other)
+        writer.activate(warm)
+    learn_all(path, tmp_path / "snapshots")
+    assert "third begins untaught: there is no hybrid_thompson by second" in caplog.text
