@@ -24,6 +24,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import index
 from typing import ClassVar, Self
 
 import numpy as np
@@ -123,12 +124,8 @@ class HybridThompson:
         facts, arrays = unpack(cls.name, state)
         try:
             encoder = Encoder.restored(revision, facts["numbers"], arrays["moments"])
-            day = int(facts["day"])
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
-            raise SnapshotError(f"the state of {cls.name} lacks a part: {error!r}") from error
-        policy = cls(revision, encoder)
-        policy._day = day
-        try:
+            policy = cls(revision, encoder)
+            policy._day = index(facts["day"])
             policy._recall(
                 (facts["outcomes"], facts["columns"], facts["levels"]),
                 arrays["mean"],

@@ -14,6 +14,7 @@ from agents.context import Context, FeatureValue
 from agents.revision import Revision
 from policies.features.columns import Columns
 from policies.features.moments import Moments
+from policies.models.naming import check_array
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 MOST_DAYS = 3_650.0  # ten years, either way
@@ -86,8 +87,12 @@ class Encoder:
             revision: declares the columns; numbers that it no longer declares are dropped.
             names: N numbers.
             moments: (N, 3) count, mean, sum of squared deviations.
+
+        Raises:
+            SnapshotError: the moments are not of that shape, or not finite.
         """
         encoder = cls(revision)
+        check_array(moments, (len(names), 3))
         known = dict(zip(names, moments.tolist(), strict=True))
         encoder._moments = tuple(Moments(*known.get(name, ())) for name in encoder.numbers)
         return encoder

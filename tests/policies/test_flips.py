@@ -62,11 +62,15 @@ def applied(context: Context, name: str, value: FeatureValue) -> Context:
 
 
 def best_after(
-    revision: Revision, policy: Policy, context: Context, mask: Mask, change: tuple[str, object]
+    revision: Revision,
+    policy: Policy,
+    context: Context,
+    mask: Mask,
+    change: tuple[str, FeatureValue],
 ) -> int | None:
     """Work out the best action after a change, by a way of its own."""
     features = {**context.features, change[0]: change[1]}
-    changed = replace(context, features=features)  # type: ignore[arg-type]
+    changed = replace(context, features=features)
     before, after = revision.mask(context), revision.mask(changed)
     reasons = list(mask.reasons)
     for index, (was, now) in enumerate(zip(before.allowed, after.allowed, strict=True)):
@@ -180,7 +184,8 @@ def test_a_range_of_one_number_leaves_nothing_but_that() -> None:
 
 def test_a_number_without_a_range_is_searched_far_out() -> None:
     def worth(context: Context) -> float:
-        return 1.0 if context.features["balance"] >= 54_321.0 else -1.0  # type: ignore[operator]
+        balance = context.features["balance"]
+        return 1.0 if isinstance(balance, float) and balance >= 54_321.0 else -1.0
 
     free = plain('{"balance": {"type": "number"}}')
     change = found(free, worth, "balance", 2.0)

@@ -226,7 +226,7 @@ def test_what_outcomes_shared_stays_believed_when_nothing_is_shared(
     assert np.allclose(restored.beliefs(context).sd, after.sd, rtol=1e-6)
 
 
-@pytest.mark.parametrize("what", ["nan", "shape", "type", "lacks"])
+@pytest.mark.parametrize("what", ["nan", "shape", "type", "lacks", "day", "numbers"])
 def test_damaged_states_are_refused(revision: Revision, what: str) -> None:
     facts, arrays = unpack("hybrid_thompson", taught(revision, 5).to_bytes())
     match what:
@@ -234,6 +234,10 @@ def test_damaged_states_are_refused(revision: Revision, what: str) -> None:
             arrays["mean"] = np.full_like(arrays["mean"], np.nan)
         case "shape":
             arrays["variance"] = arrays["variance"][:, :-1]
+        case "day":
+            facts["day"] = "yesterday"
+        case "numbers":
+            facts["numbers"] = facts["numbers"][:-1]
         case "type":
             arrays["mean"] = arrays["mean"].astype(np.float32)
         case _:
