@@ -41,13 +41,18 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# those that start a whole server on Ray have the machine to themselves
+ON_RAY := tests/faults/test_cluster.py tests/serving/test_deploy.py tests/test_demo.py
+
 test: lint ## lint, then every test and doctest
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ON_RAY:%=--ignore=%)
+	@$(BIN)/python -m pytest $(ON_RAY)
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m agents.benchmark
 	@$(BIN)/python -m experiments.studies
-	@$(BIN)/python -m serving.benchmark
+	@$(BIN)/python -m serving.benchmarks
+	@NEXTBEST_KILLS=2000 $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/faults/test_kills.py
 
 lock: ## choose versions anew (needs uv and the package index)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 for room in _ROOMS:
     app.registered_commands += room.app.registered_commands
+    app.registered_groups += room.app.registered_groups
 
 
 def _show_version(wanted: bool) -> None:

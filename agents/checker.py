@@ -8,6 +8,7 @@ what a decision says it knew is compared with that. What it finds must be nothin
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from agents.checking.times import zone_of
 _COLUMNS = (
     "position", "decision_id", "at", "agent", "revision", "group", "reason", "customer", "context",
     "actions", "mask", "distribution", "action", "propensity", "send_at", "outcomes",
+    "given_back", "retracted",
 )  # fmt: skip
 _FAILED = "could not be checked"
 _BESIDE = ("", HOLDOUT, ALWAYS)  # allowed, or barred by what is no rule
@@ -43,10 +45,11 @@ class Breach:
     Args:
         position: of the row, in the order of commit.
         guardrail: name of a declared rule, or of what documents imply (`audience`, `eligible`,
-            `applicable`, `suitable`, `opt_out`, `consent`, `dates`, `placement`, `content`,
-            `quiet_hours`, `stock`, `capacity`, `maturity`, `fallback`, `always_act`), or what is
-            wrong with the row: `context`, `usage`, `mask`, `send_at`, `control`, `random`,
-            `group`, `reason`, `distribution`, `propensity`, `action`, `decision_id`, `unreadable`.
+            `applicable`, `suitable`, `opt_out`, `consent`, `dates`, `placement`, `channels`,
+            `content`, `quiet_hours`, `stock`, `capacity`, `maturity`, `fallback`, `always_act`,
+            `suppressed`), or what is wrong with the row: `context`, `usage`, `mask`, `send_at`,
+            `control`, `random`, `group`, `reason`, `distribution`, `propensity`, `action`,
+            `decision_id`, `unreadable`.
         detail: what was expected and what was got.
     """
 
@@ -118,11 +121,13 @@ class _Audit:
     def __init__(self, *, complete: bool) -> None:
         self._complete = complete
         self._history, self._totals, self._hidden = History(), Totals(), Hidden()
+        self._ends: list[tuple[int, int, _Row, AgentLaw | None]] = []  # a heap
         self._seen: set[str] = set()
         self._unchecked: dict[str, None] = {}
 
     def check(self, row: _Row, law: AgentLaw | None) -> Iterator[Finding]:
         """Check one row, and remember it."""
+        self._undo(row["position"])
         if row["decision_id"] in self._seen:
             yield "decision_id", "an earlier row has the same id"
         self._seen.add(row["decision_id"])
@@ -135,11 +140,25 @@ class _Audit:
         else:
             self._complete = False
         self._history.learn(row, law)
-        if law is not None and row["send_at"] is not None:
-            for meter in law.meters:
-                amount = meter.amounts.get(row["action"])
-                if amount is not None:
-                    self._totals.add(meter.name, meter.place(row["send_at"]), amount)
+        self._count(row, law, 1.0)
+        if row.get("given_back") is not None:
+            heapq.heappush(self._ends, (row["given_back"], row["position"], row, law))
+
+    def _undo(self, position: int) -> None:
+        """Forget the contacts that were given back before a position: they were never made."""
+        while self._ends and self._ends[0][0] < position:
+            _, _, row, law = heapq.heappop(self._ends)
+            self._history.of(row["customer"]).remove(row["decision_id"])
+            self._count(row, law, -1.0)
+
+    def _count(self, row: _Row, law: AgentLaw | None, times: float) -> None:
+        """Count what a contact uses of the totals."""
+        if law is None or row["send_at"] is None:
+            return
+        for meter in law.meters:
+            amount = meter.amounts.get(row["action"])
+            if amount is not None:
+                self._totals.add(meter.name, meter.place(row["send_at"]), times * amount)
 
     def unchecked(self) -> tuple[str, ...]:
         """Say what could not be told."""
@@ -181,6 +200,8 @@ class _Audit:
             contacts=self._history.of(row["customer"]).contacts,
             recalled=recalled, events=events, usage=context.get("usage", {}), totals=self._totals,
             placement=context.get("placement", ""),
+            channels=frozenset(context.get("channels", ())),
+            suppressed=frozenset(context.get("suppressed", ())),
         )  # fmt: skip
 
 

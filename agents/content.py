@@ -71,6 +71,7 @@ class Catalog:
         self._zone_field = next((f for f, c in workspace.customer.items() if c.type == "zone"), "")
         self._needs: dict[tuple[str, str, str], frozenset[str]] = {}
         self._tags: dict[tuple[str, str], dict[str, str]] = {}
+        self._plain: dict[tuple[str, str, str], Rendered] = {}  # words without any field
         for offer, document in agent.offers.items():
             for variant in document.variants:
                 self._check(offer, variant)
@@ -125,19 +126,26 @@ class Catalog:
     def _write(
         self, offer: str, variant: str, locale: str, features: Mapping[str, FeatureValue]
     ) -> Rendered:
-        own, tag = self._agent.offers[offer].variants[variant], self._tag(offer, variant, locale)
+        tag = self._tag(offer, variant, locale)
+        plain = self._plain.get((offer, variant, tag))
+        if plain is not None:
+            return plain
+        own, default = self._agent.offers[offer].variants[variant], self._workspace.locales
         words: Wording = own.locales[tag] if tag else own
-        default = self._workspace.locales
         zone = features.get(self._zone_field)
+        templates = self._template(words.subject), self._template(words.text)
         subject, text = (
-            self._template(source).render(
+            template.render(
                 features,
                 zone=zone if isinstance(zone, str) else self._workspace.zone,
                 currency=self._workspace.currency,
             )
-            for source in (words.subject, words.text)
+            for template in templates
         )
-        return Rendered(subject, text, tag or (default.default if default else ""), {})
+        written = Rendered(subject, text, tag or (default.default if default else ""), {})
+        if all(template.plain for template in templates):
+            self._plain[offer, variant, tag] = written
+        return written
 
     def _template(self, source: str) -> Template:
         return read_template(source, self._fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from agents.units import parse_instant, parse_zone
 FeatureValue = bool | int | float | str | datetime | tuple[str, ...]
 
 MAX_TEXT = 256
-_MAX_NUMBER = 1e15
+MAX_NUMBER = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ class Context:
         usage: what of the organisation's budgets is used, by the key of each reading that the
             revision asked for (see `agents.counters`).
         placement: the slot of an on-site channel that is to be filled, empty if none.
+        channels: the only ones that may be used, in the workspace's order; empty for all.
+        suppressed: channels on which the customer is not to be contacted, sorted; `*` for all.
     """
 
     customer: str
@@ -84,15 +86,24 @@ class Context:
     events: tuple[PastEvent, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
     placement: str = ""
+    channels: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
 
 
-def _shown(value: object) -> str:
-    """Write a value of any size and kind for a message, cut short and fit to print."""
-    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
-        return f"a number of {value.bit_length()} bits"
-    if value is None or isinstance(value, (bool, int, float)):
+def _kind(value: object) -> str:
+    """Say of what kind a value is, and not which: messages are kept, and it is a person's."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return repr(value)
-    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int):
+        big = abs(value) > MAX_NUMBER
+        return f"a number of {value.bit_length()} bits" if big else "a whole number"
+    if isinstance(value, float):
+        return "a number"
+    if isinstance(value, str):
+        return f"a text of length {len(value)}"
+    return f"a {type(value).__name__}"
 
 
 def _number(name: str, field: CustomerField, value: object) -> int | float:
@@ -100,14 +111,15 @@ def _number(name: str, field: CustomerField, value: object) -> int | float:
     kinds = (int,) if whole else (int, float)
     expected = "a whole number" if whole else "a finite number"
     if isinstance(value, bool) or not isinstance(value, kinds):
-        raise ContextError(f"customer.{name}: expected {expected}, got {_shown(value)}")
+        raise ContextError(f"customer.{name}: expected {expected}, got {_kind(value)}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ContextError(f"customer.{name}: expected {expected}, got {value!r}")
-    low = -_MAX_NUMBER if field.min is None else field.min
-    high = _MAX_NUMBER if field.max is None else field.max
+        raise ContextError(f"customer.{name}: expected {expected}, got {_kind(value)}")
+    low = -MAX_NUMBER if field.min is None else field.min
+    high = MAX_NUMBER if field.max is None else field.max
     if not low <= value <= high:
         raise ContextError(
-            f"customer.{name}: expected a number from {low:g} to {high:g}, got {_shown(value)}"
+            f"customer.{name}: expected a number from {low:g} to {high:g},"
+            f" got one that is {'below' if value < low else 'above'}"
         )
     return value if whole else float(value)
 
@@ -116,15 +128,19 @@ def _text(name: str, field: CustomerField, value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
         raise ContextError(
             f"customer.{name}: expected printable text of at most {MAX_TEXT} characters,"
-            f" got {_shown(value)}"
+            f" got {_kind(value)}"
         )
     if field.type == "zone":
         try:
             return parse_zone(value)
-        except ValueError as error:
-            raise ContextError(f"customer.{name}: {error}") from error
+        except ValueError:
+            raise ContextError(
+                f"customer.{name}: expected an IANA time zone such as 'Europe/Berlin',"
+                f" got {_kind(value)}"
+            ) from None
     if field.values and value not in field.values:
-        raise ContextError(f"customer.{name}: got {value!r}; {did_you_mean(value, field.values)}")
+        near = did_you_mean(value, field.values)
+        raise ContextError(f"customer.{name}: got none of its values; {near}")
     return value
 
 
@@ -132,7 +148,7 @@ def _set(name: str, field: CustomerField, value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or len(value) > len(field.values):
         raise ContextError(
             f"customer.{name}: expected a list of at most {len(field.values)} different values,"
-            f" got {_shown(value)}"
+            f" got {_kind(value)}"
         )
     members = [_text(name, field, member) for member in value]
     if len(set(members)) < len(members):
@@ -144,19 +160,22 @@ def _instant(name: str, value: object) -> datetime:
     if not isinstance(value, (str, datetime)) or (isinstance(value, str) and len(value) > 40):
         raise ContextError(
             f"customer.{name}: expected an instant such as '2026-03-01T12:00:00Z',"
-            f" got {_shown(value)}"
+            f" got {_kind(value)}"
         )
     try:
         return parse_instant(value)
-    except ValueError as error:
-        raise ContextError(f"customer.{name}: {error}") from error
+    except ValueError:
+        raise ContextError(
+            f"customer.{name}: expected an instant such as '2026-03-01T12:00:00Z',"
+            f" got {_kind(value)}; it needs an offset, and a year from 1900 to 2999"
+        ) from None
 
 
 def _value(name: str, field: CustomerField, value: object) -> FeatureValue:
     match field.type:
         case "boolean":
             if not isinstance(value, bool):
-                raise ContextError(f"customer.{name}: expected true or false, got {_shown(value)}")
+                raise ContextError(f"customer.{name}: expected true or false, got {_kind(value)}")
             return value
         case "integer" | "number":
             return _number(name, field, value)
@@ -179,9 +198,28 @@ def check_customer(customer: str) -> str:
     if not 1 <= len(customer) <= MAX_TEXT or not customer.isprintable():
         raise ContextError(
             f"customer: expected printable text of 1 to {MAX_TEXT} characters,"
-            f" got {_shown(customer)}"
+            f" got {_kind(customer)}"
         )
     return customer
+
+
+def check_channels(known: Iterable[str], asked: Collection[str]) -> tuple[str, ...]:
+    """Return the channels that a request asks for, in the workspace's order.
+
+    Raises:
+        ContextError: the workspace has no such channel.
+
+    Example:
+        >>> check_channels(("email", "sms"), ["sms"])
+        ('sms',)
+    """
+    if not asked:
+        return ()
+    every = tuple(known)
+    for name in asked:
+        if name not in every:
+            raise ContextError(f"channels: got {name[:40]!r}; {did_you_mean(name, every)}")
+    return tuple(name for name in every if name in asked)
 
 
 def check_features(
@@ -205,7 +243,7 @@ def check_features(
         field = schema.get(name)
         if field is None:
             raise ContextError(
-                f"customer.{_shown(name)[1:-1]} is not declared in workspace.yaml;"
+                f"customer.{repr(name[:40])[1:-1]} is not declared in workspace.yaml;"
                 f" {did_you_mean(name, schema)}"
             )
         if value is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,14 +92,24 @@ class Decision:
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON: instants as text, NaN as None."""
-        record = {name: getattr(self, name) for name in _PLAIN}
-        return record | {
+        return {
+            "decision_id": self.decision_id,
+            "agent": self.agent,
+            "revision": self.revision,
+            "policy": self.policy,
+            "snapshot": self.snapshot,
+            "group": self.group,
+            "reason": self.reason,
+            "actions": self.actions,
+            "action": self.action,
+            "floor": self.floor,
+            "explored": self.explored,
             "at": self.at.isoformat(),
             "customer": self.context.customer,
             **context_record(self.context),
             "mask": list(self.mask.reasons),
             "distribution": self.distribution.tolist(),
-            "expected": [None if np.isnan(v) else v for v in self.expected.tolist()],
+            "expected": [None if math.isnan(v) else v for v in self.expected.tolist()],
             "send_at": None if self.send_at is None else self.send_at.isoformat(),
         }
 
@@ -133,11 +144,21 @@ def context_record(context: Context) -> dict[str, Any]:
     An instant among the features is {"instant": text}, to be told from text.
     """
     return {
-        "features": {name: _plain(value) for name, value in context.features.items()},
+        "features": features_record(context.features),
         "contacts": [_past_record(contact) for contact in context.contacts],
         "events": [_past_record(event) for event in context.events],
         "usage": dict(context.usage),
         "placement": context.placement,
+        "channels": list(context.channels),
+        "suppressed": list(context.suppressed),
+    }
+
+
+def features_record(features: Mapping[str, FeatureValue]) -> dict[str, Any]:
+    """Return features as plain values for JSON."""
+    return {
+        name: _plain(value) if isinstance(value, (datetime, tuple)) else value
+        for name, value in features.items()
     }
 
 
@@ -151,13 +172,13 @@ def read_context(record: Mapping[str, Any], *, customer: str, at: datetime) -> C
         tuple(PastEvent(**_past(entry)) for entry in record["events"]),
         record["usage"],
         record["placement"],
+        tuple(record["channels"]),
+        tuple(record.get("suppressed", ())),
     )
 
 
-def _plain(value: FeatureValue) -> Any:
-    if isinstance(value, datetime):
-        return {"instant": value.isoformat()}
-    return list(value) if isinstance(value, tuple) else value
+def _plain(value: datetime | tuple[str, ...]) -> Any:
+    return {"instant": value.isoformat()} if isinstance(value, datetime) else list(value)
 
 
 def _feature(value: Any) -> FeatureValue:
@@ -167,8 +188,14 @@ def _feature(value: Any) -> FeatureValue:
 
 
 def _past_record(past: Contact | PastEvent) -> dict[str, Any]:
-    record = {name: getattr(past, name) for name in past.__slots__}  # asdict would copy deeply
-    return record | {"at": past.at.isoformat(), "includes": list(past.includes)}
+    record: dict[str, Any] = {
+        "at": past.at.isoformat(), "agent": past.agent, "offer": past.offer, "kind": past.kind,
+        "channel": past.channel, "action": past.action, "includes": list(past.includes),
+        "decision_id": past.decision_id,
+    }  # fmt: skip
+    if isinstance(past, PastEvent):
+        record["event"] = past.event
+    return record
 
 
 def _past(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ NextbestError
 ├── ContextError    a customer's context does not fit the declared schema
 ├── ContentError    a template cannot be written for this customer
 ├── UnknownNameError  a name was asked for that does not exist
+├── ConflictError   what was asked no longer fits what has happened meanwhile
 ├── LogError        a decision log is malformed or contradicts itself
 ├── SnapshotError   a snapshot is damaged, forged or of another kind
 └── StateError      the server or its ledger cannot do this now
@@ -46,6 +47,19 @@ class ContentError(NextbestError):
 
 class UnknownNameError(NextbestError):
     """A name was asked for that does not exist; the message offers the nearest one."""
+
+
+class ConflictError(NextbestError):
+    """What was asked no longer fits what has happened meanwhile; asking again will not help.
+
+    Args:
+        message: what was expected, and what was got.
+        members: plain values that the caller may go on with, by name.
+    """
+
+    def __init__(self, message: str, **members: object) -> None:
+        self.members = members
+        super().__init__(message)
 
 
 class LogError(NextbestError):

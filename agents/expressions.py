@@ -9,15 +9,17 @@ an error, a missing field or anything else is a reason to bar.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cel_expr_python import cel
 
+from agents.cel_tree import read_tree
 from agents.context import FeatureValue
 from agents.errors import did_you_mean
+from agents.shortcuts import DoubtError, Shortcut, shortcut
 from agents.spec import CustomerField
 
 _TYPES = {
@@ -51,6 +53,34 @@ _HINTS = (
 )  # fmt: skip
 
 
+class Bound:
+    """A customer's features and the instant, bound for CEL when first it must be asked.
+
+    Args:
+        features: as of the context.
+        now: the instant of the decision (UTC).
+        activate: binds both.
+    """
+
+    __slots__ = ("_activate", "_activation", "_now", "features")
+
+    def __init__(
+        self,
+        features: Mapping[str, FeatureValue],
+        now: datetime,
+        activate: Callable[[Mapping[str, FeatureValue], datetime], Any],
+    ) -> None:
+        self.features, self._now, self._activate = features, now, activate
+        self._activation: Any = None
+
+    @property
+    def activation(self) -> Any:
+        """What CEL evaluates expressions on."""
+        if self._activation is None:
+            self._activation = self._activate(self.features, self._now)
+        return self._activation
+
+
 class Language:
     """The expressions that one customer schema allows.
 
@@ -73,6 +103,7 @@ class Language:
         self._names = {name: f"customer.{name}" for name in schema}
         self._read: dict[str, str] = {}  # the names that some expression may read
         self._reads_now = False
+        self._types = {name: field.type for name, field in schema.items()}
         self._env = cel.NewEnv(
             variables={_NOW: cel.Type.TIMESTAMP}
             | {self._names[name]: _TYPES[field.type] for name, field in schema.items()}
@@ -96,17 +127,19 @@ class Language:
         words = _WORD.findall(source)
         self._read.update((word, self._names[word]) for word in words if word in self._names)
         self._reads_now = self._reads_now or _NOW in words
-        return Condition(source, compiled)
+        return Condition(source, compiled, shortcut(read_tree(compiled.serialize()), self._types))
 
-    def bind(self, features: Mapping[str, FeatureValue], now: datetime) -> Any:
+    def bind(self, features: Mapping[str, FeatureValue], now: datetime) -> Bound:
         """Bind a customer's features and the instant once, for all expressions of one decision.
-
-        Only what some compiled expression may read is bound: binding costs by the field.
 
         Args:
             features: checked against the schema; what is missing stays unknown.
             now: the instant of the decision (UTC).
         """
+        return Bound(features, now, self._activate)
+
+    def _activate(self, features: Mapping[str, FeatureValue], now: datetime) -> Any:
+        """Bind what some compiled expression may read, and no more: binding costs by the field."""
         values: dict[str, object] = {_NOW: now} if self._reads_now else {}
         for name, full in self._read.items():
             value = features.get(name)
@@ -136,25 +169,37 @@ class Language:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled boolean expression."""
+    """A compiled boolean expression.
+
+    Args:
+        source: as written.
+        compiled: by CEL.
+        shortcut: gives what CEL gives, for many features; None if only CEL can tell.
+    """
 
     source: str
     compiled: Any
+    shortcut: Shortcut | None = None
 
-    def refusal(self, bound: Any) -> str | None:
+    def refusal(self, bound: Bound) -> str | None:
         """Return None if the expression is exactly true, else why it is not."""
         found = self.value(bound)
         return None if found is True else self.told(found)
 
-    def denial(self, bound: Any) -> str | None:
+    def denial(self, bound: Bound) -> str | None:
         """Return None if the expression is exactly false, else why it is not."""
         found = self.value(bound)
         return None if found is False else self.told(found)
 
-    def value(self, bound: Any) -> bool | str:
+    def value(self, bound: Bound) -> bool | str:
         """Evaluate: true, false, or in words why neither."""
+        if self.shortcut is not None:
+            try:
+                return self.shortcut(bound.features)
+            except DoubtError:
+                pass
         try:
-            value = self.compiled.eval(bound).value()
+            value = self.compiled.eval(bound.activation).value()
         except RuntimeError as error:  # for one, a loop that was cut off
             return str(error)
         return value if isinstance(value, bool) else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from agents.decisions import Decision, OutcomeEvent, context_record
+from agents.keyed import keyed
 from agents.revision import Revision
 from agents.rewards import closes_at, counted, reward
 
@@ -55,13 +54,27 @@ SCHEMA = pa.schema(
         ),
         pa.field("reward", pa.float64(), nullable=False),  # currency
         pa.field("closed_at", _INSTANT),  # null while an outcome could still arrive
+        pa.field("state", pa.string()),  # what became of the contact; null if nobody has said
+        pa.field("given_back", pa.int64()),  # position from which it was not made; null if it was
+        pa.field(
+            "retracted",  # events that were taken back, and the position from which
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("event", pa.string(), nullable=False),
+                        pa.field("at", _INSTANT, nullable=False),
+                        pa.field("position", pa.int64(), nullable=False),
+                    ]
+                )
+            ),
+        ),
     ]
 )
 
 
 def hash_customer(key: bytes, customer: str) -> str:
     """Return the keyed hash by which a customer is known outside the ledger; 32 hex digits."""
-    return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()[:32]
+    return keyed(key)(customer.encode()).hex()[:32]
 
 
 def log_row(
@@ -73,6 +86,9 @@ def log_row(
     now: datetime,
     key: bytes,
     arbitration: Mapping[str, Any] | None = None,
+    state: str | None = None,
+    given_back: int | None = None,
+    retracted: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Make the log's row of one decision and the outcomes that came after it.
 
@@ -80,11 +96,15 @@ def log_row(
         position: order in which the ledger committed the decision.
         decision: what was decided.
         revision: the revision of the agent that decided it.
-        events: all outcomes received for it; those that do not count are left out.
+        events: all outcomes received for it, as corrected; those that do not count are left out.
         now: the ledger's clock; windows that end later are open, so `closed_at` is null.
         key: secret of the customer hash.
         arbitration: how it was settled which agent decides; None if one was asked or none could
             act.
+        state: what became of its contact: reserved, delivered, released or expired.
+        given_back: position of the log from which its contact counts as never made: then nothing
+            followed it, and it cost nothing.
+        retracted: events that were taken back: word, instant, position.
     """
     agent, action = revision.agent, revision.actions[decision.action]
     closes = closes_at(agent, decision.at)
@@ -104,10 +124,13 @@ def log_row(
         "send_at": decision.send_at,
         "outcomes": [
             {"outcome": entry.outcome, "value": entry.value, "at": entry.event.at}
-            for entry in counted(agent, decision.at, events)
+            for entry in (counted(agent, decision.at, events) if given_back is None else ())
         ],
-        "reward": reward(agent, action, decision.at, events),
+        "reward": 0.0 if given_back is not None else reward(agent, action, decision.at, events),
         "closed_at": closes if closes <= now else None,
+        "state": state,
+        "given_back": given_back,
+        "retracted": [dict(each) for each in retracted],
     }
 
 

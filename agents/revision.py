@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from agents.actions import Action, expand, factors
 from agents.content import Catalog, Rendered
-from agents.context import Contact, Context, PastEvent, check_customer, check_features
+from agents.context import (
+    Contact,
+    Context,
+    PastEvent,
+    check_channels,
+    check_customer,
+)
 from agents.counters import Charge, Counter, Reading
 from agents.decisions import OutcomeEvent
 from agents.errors import UnknownNameError, did_you_mean
 from agents.expressions import Language
+from agents.features import Features
 from agents.groups import Group, assign
 from agents.guardrails import (
     Guardrail,
@@ -25,7 +32,7 @@ from agents.guardrails import (
     compile_rankings,
 )
 from agents.mask import Mask, make_mask
-from agents.schedule import Timetable, sending_at
+from agents.schedule import Timetable
 from agents.spec import Agent, Workspace
 from agents.units import require_utc
 
@@ -52,6 +59,7 @@ class Revision:
         id: 16 hexadecimal digits.
         actions: `none` first; positions in masks and distributions refer to it.
         factors: (A, 3) numbers of each action's offer, channel and send window.
+        features: checks those of a customer.
         signals: the words of all events it may hear, and what guardrails take each for.
         guardrails, rankings: the compiled rules; rankings depend on what the guardrails allow.
         lookback: how far back a context's contacts reach, for guardrails and learners.
@@ -72,6 +80,7 @@ class Revision:
         self.factors = factors(self.actions)
         self.action_ids = tuple(action.id for action in self.actions)
         self.signals = _signals(workspace, agent)
+        self.features = Features(workspace.customer)
         self._language = Language(workspace.customer)
         book = Rulebook(workspace, agent, self.actions, self._language, self.signals)
         self.guardrails = compile_guardrails(book)
@@ -132,17 +141,20 @@ class Revision:
         events: Iterable[PastEvent] = (),
         usage: Mapping[str, float] | None = None,
         placement: str = "",
+        channels: Collection[str] = (),
     ) -> Context:
         """Check a customer's features against the schema and make a context of them.
 
         Raises:
-            ContextError: the features do not fit the customer schema, or the identifier is none.
+            ContextError: the features do not fit the customer schema, the identifier is none, or
+                the workspace has no such channel.
             ValueError: `at` has no UTC offset, so it names no instant.
         """
-        checked = check_features(self.workspace.customer, features)
+        checked = self.features.check(features)
         return Context(
             check_customer(customer), require_utc(at), checked,
             tuple(contacts), tuple(events), usage or {}, placement,
+            check_channels(self.workspace.channels, channels),
         )  # fmt: skip
 
     def readings(self, context: Context) -> tuple[Reading, ...]:
@@ -211,8 +223,8 @@ class Revision:
         """Return when an action decided now would reach the customer; None for `none`."""
         if action.is_none:
             return None
-        channel = self.workspace.channels[action.channel]
-        return sending_at(channel, action.window, context.at, self._zone(context))
+        sends = self.timetable.sends(context.at, self._zone(context))
+        return sends[action.channel, action.window]
 
     def content(self, action: Action, context: Context) -> Rendered:
         """Write an action's words for a customer, in the customer's language.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ def counted(agent: Agent, decided_at: datetime, events: Iterable[OutcomeEvent]) 
         What counts, by outcome in the order of the agent, oldest event first.
     """
     ordered = sorted(events, key=lambda event: (event.at, event.outcome_id))
+    if not ordered:
+        return []
     kept: list[Counted] = []
     for name, outcome in agent.outcomes.items():
         inside = [
@@ -49,6 +52,32 @@ def counted(agent: Agent, decided_at: datetime, events: Iterable[OutcomeEvent]) 
         ]
         kept += _aggregate(outcome, inside)
     return kept
+
+
+def newly_counted(
+    agent: Agent, decided_at: datetime, before: Sequence[OutcomeEvent], event: OutcomeEvent
+) -> list[str]:
+    """Name the outcomes that count once more because of an event.
+
+    Not "is it among those that count": of two that count once, heard out of order, the later
+    heard would then be counted beside the first.
+    """
+    return gained(agent, decided_at, before, [*before, event])
+
+
+def gained(
+    agent: Agent,
+    decided_at: datetime,
+    before: Iterable[OutcomeEvent],
+    after: Iterable[OutcomeEvent],
+) -> list[str]:
+    """Name the outcomes that count more often with some events than with others, sorted.
+
+    The other way round it names those that are lost when events are taken back.
+    """
+    earlier = Counter(entry.outcome for entry in counted(agent, decided_at, before))
+    now = Counter(entry.outcome for entry in counted(agent, decided_at, after))
+    return sorted((now - earlier).elements())
 
 
 def value_of(outcome: Outcome, event: OutcomeEvent) -> float:

@@ -20,6 +20,9 @@ from agents.units import zone_info
 Slot = tuple[str, str]
 """A channel and one of its send windows, which is empty where there is none."""
 
+Sends = Mapping[Slot, datetime | None]
+"""When a contact is sent, by slot; None where only an unknown zone could tell."""
+
 _DAY = 24 * 60  # minutes
 _WEEK = 7 * _DAY
 _ALWAYS = bytes([1]) * _WEEK
@@ -143,9 +146,20 @@ class Timetable:
             weeks[open_week(channels[channel], window)].append((channel, window))
         self._at_once = tuple(weeks.pop(None, ()))
         self._weeks = tuple((week, tuple(same)) for week, same in weeks.items() if week is not None)
+        self._last: tuple[datetime | None, str | None, Sends] = (None, None, {})
 
-    def sends(self, at: datetime, zone: str | None) -> dict[Slot, datetime | None]:
-        """Return when a contact decided now is sent, by slot; as `sending_at` for each."""
+    def sends(self, at: datetime, zone: str | None) -> Sends:
+        """Return when a contact decided now is sent, by slot; as `sending_at` for each.
+
+        One decision asks several times about the same instant, so the last answer is kept.
+        """
+        asked_at, asked_zone, answer = self._last
+        if asked_at != at or asked_zone != zone:
+            answer = self._search(at, zone)
+            self._last = (at, zone, answer)
+        return answer
+
+    def _search(self, at: datetime, zone: str | None) -> Sends:
         sends: dict[Slot, datetime | None] = dict.fromkeys(self._at_once, at)
         if not self._weeks:
             return sends

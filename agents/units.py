@@ -88,7 +88,8 @@ def parse_day(text: object) -> date:
 
 
 @cache
-def _zones() -> frozenset[str]:
+def zones() -> frozenset[str]:
+    """Return the names of all IANA time zones that this machine knows."""
     return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})
 
 
@@ -102,7 +103,7 @@ def parse_zone(text: object) -> str:
         >>> parse_zone("Europe/Berlin")
         'Europe/Berlin'
     """
-    if not isinstance(text, str) or text not in _zones():
+    if not isinstance(text, str) or text not in zones():
         raise ValueError(f"expected an IANA time zone such as 'Europe/Berlin', got {text!r}")
     return text
 
@@ -117,17 +118,21 @@ def require_utc(instant: datetime) -> datetime:
     """Return the instant in UTC; refuse one without an offset.
 
     Raises:
-        ValueError: the datetime is naive, so it names no instant, or its year is not one of 1900
-            to 2999.
+        ValueError: the datetime is naive, so it names no instant, or its year in UTC is not one
+            of 1900 to 2999.
     """
     if instant.tzinfo is None:
         raise ValueError(f"expected an instant with a UTC offset, got {instant.isoformat()!r}")
-    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+    try:
+        utc = instant.astimezone(UTC)
+    except OverflowError:
+        utc = instant  # at the end of all calendars
+    if not _FIRST_YEAR <= utc.year <= _LAST_YEAR:
         raise ValueError(
             f"expected an instant of the years {_FIRST_YEAR} to {_LAST_YEAR},"
             f" got {instant.isoformat()!r}"
         )
-    return instant.astimezone(UTC)
+    return utc
 
 
 def parse_instant(text: object) -> datetime:

@@ -103,6 +103,8 @@ def evaluate_command(
     with console.status("estimating"):
         evaluations = [asker.ask(name) for name in dict.fromkeys(policy)]
     _print_values(console, evaluations, asker.currency, decisions.open_rows)
+    if decisions.given_back_rows:
+        console.print(f"{decisions.given_back_rows:,} left out: their contacts were not made")
     if group is not Rows.RANDOM and not BY_NAME.keys() >= set(policy):
         console.print(f"warning: {_TAUGHT}", style="yellow")
     for line in agreement_lines(log, decisions, revisions):

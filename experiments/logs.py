@@ -36,6 +36,7 @@ class LoggedDecisions:
         outcomes: (N,) tuples, the name of every outcome that counted, as often as it did.
         actions: (A,) ids of the columns, `none` first.
         open_rows: number of decisions left out because an outcome could still arrive.
+        given_back_rows: number of those left out because their contact was not made after all.
     """
 
     decision_id: NDArray[np.object_]
@@ -55,6 +56,7 @@ class LoggedDecisions:
     outcomes: NDArray[np.object_]
     actions: tuple[str, ...]
     open_rows: int = 0
+    given_back_rows: int = 0
 
     def __len__(self) -> int:
         return len(self.action)
@@ -182,10 +184,13 @@ def _decisions(
         outcomes=arrays.outcomes,
         actions=arrays.actions,
     )
+    made = np.array(table["given_back"].is_null(), dtype=np.bool_)  # (N,)
     closed = np.array(table["closed_at"].is_valid(), dtype=np.bool_)  # (N,)
+    given_back = int(np.count_nonzero(~made))
     if include_open:
-        return log
-    return replace(log.where(closed), open_rows=int(np.count_nonzero(~closed)))
+        return replace(log.where(made), given_back_rows=given_back)
+    left_open = int(np.count_nonzero(made & ~closed))
+    return replace(log.where(made & closed), open_rows=left_open, given_back_rows=given_back)
 
 
 def _of_agent(agents: NDArray[np.object_], wanted: str | None) -> NDArray[np.bool_]:

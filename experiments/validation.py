@@ -16,7 +16,7 @@ from agents.errors import LogError, did_you_mean
 from agents.groups import Group
 from agents.log import SCHEMA
 
-_CONTEXT = {"features", "contacts", "events", "usage", "placement"}
+_CONTEXT = {"features", "contacts", "events", "usage", "placement", "channels", "suppressed"}
 _SLACK = 1e-9  # a sum of some hundred float64 is exact to about 1e-14; imported logs are rounder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +10,16 @@ from numpy.typing import NDArray
 from agents.context import Context
 from agents.decisions import Decision, Reason
 from agents.groups import Group
+from agents.keyed import keyed
 from agents.mask import Mask
 from agents.revision import Revision
 from agents.units import unit_interval
 from policies.base import Distribution, Policy
 from policies.floor import mix_factored_floor, mix_floor
+from policies.jit import compiled
 
-_CONTROL = "holdout: the customer is in the control group"
+CONTROL = "holdout: the customer is in the control group"
+"""The reason for which everything but `none` is barred for the control group."""
 
 
 def uniform_draw(secret: bytes, decision_id: str) -> float:
@@ -26,8 +27,7 @@ def uniform_draw(secret: bytes, decision_id: str) -> float:
 
     Nobody without the secret can foresee a draw; with it, every draw can be repeated.
     """
-    digest = hmac.new(secret, decision_id.encode(), hashlib.sha256).digest()
-    return unit_interval(digest)
+    return unit_interval(keyed(secret)(decision_id.encode()))
 
 
 def draw(distribution: NDArray[np.float64], u: float) -> int:
@@ -44,19 +44,34 @@ def draw(distribution: NDArray[np.float64], u: float) -> int:
         >>> draw(np.array([0.0, 0.25, 0.75]), 0.2), draw(np.array([0.0, 0.25, 0.75]), 0.9)
         (1, 2)
     """
-    cumulative = np.cumsum(distribution)  # (A,)
-    position = int(np.searchsorted(cumulative, u * cumulative[-1], side="right"))
-    return min(position, int(np.flatnonzero(distribution)[-1]))
+    return int(_position(distribution, u))
+
+
+@compiled
+def _position(distribution: NDArray[np.float64], u: float) -> int:
+    """Find the first position by which more than u of the sum has gone by."""
+    total, last = 0.0, 0
+    for i in range(distribution.size):
+        total += distribution[i]
+        if distribution[i] != 0.0:
+            last = i
+    gone = 0.0
+    for i in range(last):
+        gone += distribution[i]
+        if gone > u * total:
+            return i
+    return last
 
 
 def hold_out(mask: Mask) -> Mask:
     """Bar everything but `none`, for a customer of the control group."""
-    return Mask((None, *(reason or _CONTROL for reason in mask.reasons[1:])))
+    return Mask((None, *(reason or CONTROL for reason in mask.reasons[1:])))
 
 
-def _uniform(mask: Mask) -> Distribution:
-    probabilities = mask.allowed / np.count_nonzero(mask.allowed)  # (A,)
-    return Distribution(probabilities, np.full(len(probabilities), np.nan))
+def _unknown(mask: Mask) -> Distribution:
+    """Answer for a group that no policy decides for: the floor makes it even."""
+    size = len(mask.reasons)
+    return Distribution(np.zeros(size), np.full(size, np.nan))
 
 
 def explore(
@@ -119,9 +134,11 @@ def choose(
 ) -> Decision:
     """Draw one action from the distribution under a given mask and group."""
     treated = group is Group.TREATMENT
-    answer = policy.distribution(context, mask) if treated else _uniform(mask)
+    answer = policy.distribution(context, mask) if treated else _unknown(mask)
     distribution = explore(revision, answer.probabilities, mask.allowed, treated)  # (A,)
-    position = draw(distribution, uniform_draw(secret, decision_id))
+    position, explored = _drawn(
+        distribution, answer.expected, mask.allowed, uniform_draw(secret, decision_id)
+    )
     action = revision.actions[position]
     return Decision(
         decision_id=decision_id,
@@ -139,7 +156,7 @@ def choose(
         expected=answer.expected,
         action=position,
         floor=revision.agent.policy.floor if treated else 1.0,
-        explored=_explored(answer.expected, mask, position),
+        explored=explored,
         send_at=revision.send_at(action, context),
     )
 
@@ -152,9 +169,18 @@ def _reason(mask: Mask, group: Group) -> Reason:
     return Reason.RANDOM if group is Group.RANDOM else Reason.POLICY
 
 
-def _explored(expected: NDArray[np.float64], mask: Mask, position: int) -> bool:
-    values = expected[mask.indices]  # (E,)
-    return bool(np.any(values > expected[position]))
+@compiled
+def _drawn(
+    distribution: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+    u: float,
+) -> tuple[int, bool]:
+    """Draw a position, and say whether an allowed one with a greater value was passed over."""
+    position, above = _position(distribution, u), False
+    for i in range(expected.size):
+        above = above or (allowed[i] and expected[i] > expected[position])
+    return position, above
 
 
 def replay(decision: Decision, revision: Revision, policy: Policy, secret: bytes) -> Decision:

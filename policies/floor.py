@@ -40,8 +40,10 @@ def mix_floor(probabilities: Floats, allowed: Bools, floor: float) -> Floats:
         >>> mix_floor(np.array([1.0, 0.0, 0.0]), allowed, 0.1).round(9).tolist()
         [0.95, 0.0, 0.05]
     """
-    share = floor / np.count_nonzero(allowed)
-    return _whole(np.where(allowed, (1.0 - floor) * probabilities + share, 0.0))  # (A,)
+    mixed, total = _mixed(np.asarray(probabilities, dtype=np.float64), allowed, float(floor))
+    if not 0.0 < total < np.inf:
+        raise _unusable(total)
+    return mixed
 
 
 def mix_factored_floor(
@@ -107,8 +109,51 @@ def largest_weight(shares: Floats, floor: float, groups: NDArray[np.int64] | Non
 def _whole(mixed: Floats) -> Floats:
     total = float(mixed.sum())
     if not 0.0 < total < np.inf:
-        raise StateError(f"expected finite probabilities over the allowed actions, got sum {total}")
+        raise _unusable(total)
     return np.asarray(mixed / total, dtype=np.float64)  # (A,)
+
+
+def _unusable(total: float) -> StateError:
+    return StateError(f"expected finite probabilities over the allowed actions, got sum {total}")
+
+
+@compiled
+def _mixed(probabilities: Floats, allowed: Bools, floor: float) -> tuple[Floats, float]:
+    """Mix in an even floor; return the whole distribution, (A,), and what it was divided by."""
+    mixed, count = np.zeros(allowed.size), 0
+    for i in range(allowed.size):
+        count += allowed[i]
+    share = floor / count
+    for i in range(allowed.size):
+        if allowed[i]:
+            mixed[i] = (1.0 - floor) * probabilities[i] + share
+    total = _sum(mixed)
+    for i in range(allowed.size):
+        mixed[i] /= total
+    return mixed, total
+
+
+@compiled
+def _sum(values: Floats) -> float:
+    """Add up in the order in which NumPy does, so that a table of rows has the same bits.
+
+    Up to 128 numbers are added in eight chains; more are halved, at a multiple of eight.
+    """
+    size = values.size
+    if size > 128:
+        half = size // 2 - size // 2 % 8
+        return _sum(values[:half]) + _sum(values[half:])
+    total, whole = 0.0, 0
+    if size >= 8:
+        whole = size - size % 8
+        chains = values[:8].copy()
+        for i in range(8, whole):
+            chains[i % 8] += values[i]
+        total = (chains[0] + chains[1]) + (chains[2] + chains[3])
+        total += (chains[4] + chains[5]) + (chains[6] + chains[7])
+    for i in range(whole, size):
+        total += values[i]
+    return total
 
 
 @compiled

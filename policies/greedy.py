@@ -52,11 +52,12 @@ class Greedy(HybridThompson):
         expected = self._expected(self.beliefs(context).mean)  # (A,)
         return Distribution(_best(expected[None], mask.allowed[None])[0], expected)
 
-    def distributions(
+    def answers(
         self, x: NDArray[np.float64], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what `distribution` would, for N customers at once; arguments as there."""
-        return _best(np.stack([self._expected(mean) for mean in self._means(x)]), allowed)
+        expected = self._expectations(x)  # (N, A)
+        return _best(expected, allowed), expected
 
 
 def _best(expected: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -40,9 +40,10 @@ from policies.models.belief import Beliefs
 from policies.models.evidence import read_evidence
 from policies.models.joint import joint_best
 from policies.models.levels import design_of, prior_variance, split_variance
-from policies.models.logistic import Posterior, sigmoid
+from policies.models.logistic import Posterior
+from policies.models.logistic_kernels import worth
 from policies.models.naming import Axes, check_array, shared
-from policies.propensities.thompson import Utilities, best_table
+from policies.propensities.thompson import best_of, best_table
 from policies.settings import Setting, read_settings
 from policies.state import pack, unpack
 
@@ -150,22 +151,20 @@ class HybridThompson:
         return (*self._outcomes, _SHARED), ("1", *self._encoder.names), self._names
 
     def _z(self, context: Context) -> NDArray[np.float64]:
-        return np.concatenate(([1.0], self._encoder.encode(context)))  # (1+D,)
+        return np.array((1.0, *self._encoder.numbers_of(context)))  # (1+D,)
 
     def distribution(self, context: Context, mask: Mask) -> Distribution:
         """Return the probability that each allowed action's sampled reward is the largest."""
-        believed = self.beliefs(context)
-        expected = self._expected(believed.mean)  # (A,)
-        allowed = mask.indices  # (E,)
-        mean, sd = believed.mean[:, allowed], believed.sd[:, allowed]  # (O, E) each
-        utilities = Utilities(
-            mean + self._hope * sd, self._alpha * sd, self._values, self._costs[allowed]
-        )
-        probabilities = np.zeros(len(self._costs))  # (A,)
-        probabilities[allowed] = (
-            self._joint(self._z(context), allowed) if self._draws else utilities.best(self._grid)
-        )
-        return Distribution(probabilities, expected)
+        z = self._z(context)  # (C,)
+        if self._draws:
+            expected = self._expected(self._posterior.predict(self._design, z)[0])  # (A,)
+            probabilities = np.zeros(len(self._costs))  # (A,)
+            probabilities[mask.indices] = self._joint(z, mask.indices)
+            return Distribution(probabilities, expected)
+        return Distribution(*best_of(
+            self._posterior, self._design, z, self._hope[:, 0], self._alpha, self._values,
+            self._costs, mask.allowed, self._grid,
+        ))  # fmt: skip
 
     def _joint(self, z: NDArray[np.float64], allowed: NDArray[np.intp]) -> NDArray[np.float64]:
         return joint_best(
@@ -178,9 +177,9 @@ class HybridThompson:
         """What makes x of a customer."""
         return self._encoder
 
-    def distributions(
+    def answers(
         self, x: NDArray[np.float64], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what `distribution` would, for N customers at once and in the same bits.
 
         Args:
@@ -188,28 +187,30 @@ class HybridThompson:
             allowed: (N, A), at least one true in each row.
 
         Returns:
-            (N, A) float64, exactly 0 where barred.
+            (N, A) float64 probabilities, exactly 0 where barred, and (N, A) expected rewards.
         """
         z = _with_one(x)  # (N, C)
+        mean, variance = self._posterior.predict_table(self._design, z)  # (N, O, A) each
+        expected = np.array([self._expected(eta) for eta in mean])  # (N, A)
         if self._draws:
             found = np.zeros(allowed.shape)  # (N, A)
             for row, mine in enumerate(map(np.flatnonzero, allowed)):
                 found[row, mine] = self._joint(z[row], mine)
-            return found
-        mean, variance = self._posterior.predict_table(self._design, z)
+            return found, expected
         sd = np.sqrt(variance)  # (N, O, A)
-        return best_table(
+        best = best_table(
             mean + self._hope * sd, self._alpha * sd, self._values, self._costs, allowed, self._grid
         )
+        return best, expected
 
-    def _means(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Means of eta for N customers, (N, O, A)."""
-        return self._posterior.predict_table(self._design, _with_one(x))[0]
+    def _expectations(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected rewards for N customers, (N, A)."""
+        means = self._posterior.predict_table(self._design, _with_one(x))[0]  # (N, O, A)
+        return np.array([self._expected(mean) for mean in means])
 
     def _expected(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected reward of each action from the means of eta, (O, A)."""
-        worth = (self._values[:, None] * sigmoid(mean)).sum(axis=0) - self._costs  # (A,)
-        return np.asarray(worth, dtype=np.float64)
+        return worth(mean, self._values, self._costs)
 
     def beliefs(self, context: Context) -> Beliefs:
         """Return what is believed of eta for each outcome and action, alpha left out."""

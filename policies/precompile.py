@@ -14,6 +14,8 @@ from agents.catalog import example_folder
 from agents.load import load_workspace
 from agents.revision import Revision
 from agents.spec import PolicySpec
+from policies.decide import decide
+from policies.floor import mix_floor
 from policies.registry import POLICIES, create_policy
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.table import decide_table
@@ -42,7 +44,9 @@ def precompile(revision: Revision) -> None:
         if isinstance(policy, Discounting):
             policy.discount(0.5)
         policy.distribution(context, sample_mask(varied, rng))
+        decide(varied, policy, context, decision_id="d", secret=b"none")
         decide_table(varied, policy, table, at=_AT, secret=b"none", usage={})
+    mix_floor(np.ones(2), np.ones(2, dtype=np.bool_), 0.5)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ class Priority:
                 rates[actions, self._goal] = score
         worth = (rates * self._worths).sum(axis=1)  # (A,)
         weights = self._levers.copy()  # (A,)
-        bound = self._language.bind(context.features, context.at) if self._context else None
+        bound = self._language.bind(context.features, context.at)
         for actions, condition in self._context:
             if condition.refusal(bound) is None:
                 weights[actions] *= self._weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from agents.groups import Group
+from agents.keyed import keyed
 from agents.revision import Revision
 from agents.tabular.batch import Batch
 from agents.tabular.groups import GROUPS, group_table
@@ -18,10 +20,10 @@ from agents.tabular.masks import Reasons, reason_codes
 from agents.tabular.reading import read_batches
 from agents.units import require_utc
 from policies.base import Policy
-from policies.decide import explore
+from policies.decide import CONTROL, explore
 from policies.features.encode import Encoder
 from policies.features.encode_table import encode_table
-from policies.rowwise import draws, keyed, mix_floors, uniform_draws
+from policies.rowwise import draws, mix_floors, uniform_draws
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -37,16 +39,51 @@ class TablePolicy(Protocol):
     def encoder(self) -> Encoder:
         """What makes x of a customer."""
 
-    def distributions(self, x: Numbers, allowed: Flags) -> Numbers:
-        """Return the probability of each action among the allowed, before the floor.
+    def answers(self, x: Numbers, allowed: Flags) -> tuple[Numbers, Numbers]:
+        """Return the probability of each action among the allowed, and its expected reward.
 
         Args:
             x: (N, D) as of the encoder.
             allowed: (N, A), at least one true in each row.
 
         Returns:
-            (N, A) float64, exactly 0 where barred.
+            (N, A) float64 before the floor, exactly 0 where barred; (N, A) float64 in currency.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The decisions of one batch of N customers over A actions.
+
+    Args:
+        groups: (N,) positions among `agents.tabular.groups.GROUPS`.
+        codes: (N, A) numbers of the reasons for which actions are barred, 0 where they are not.
+        reasons: what the numbers stand for.
+        allowed: (N, A), the control group's held out.
+        distribution: (N, A) what was drawn from.
+        expected: (N, A) of the policy, NaN where it has none or was not asked.
+        actions: (N,) positions of the drawn actions.
+    """
+
+    groups: NDArray[np.intp]
+    codes: NDArray[np.int32]
+    reasons: Reasons
+    allowed: Flags
+    distribution: Numbers
+    expected: Numbers
+    actions: NDArray[np.intp]
+
+    @property
+    def propensity(self) -> Numbers:
+        """The probability with which each drawn action was drawn, (N,)."""
+        return self.distribution[np.arange(len(self.actions)), self.actions]
+
+    @property
+    def explored(self) -> Flags:
+        """Whether an allowed action of a larger expected reward was passed over, (N,)."""
+        drawn = self.expected[np.arange(len(self.actions)), self.actions][:, None]  # (N, 1)
+        found: Flags = np.any(self.allowed & (self.expected > drawn), axis=1)
+        return found
 
 
 def decide_table(
@@ -132,39 +169,62 @@ def _decided(
     rows: Batch, policy: Policy, ids: list[str], secret: bytes, *, with_distribution: bool
 ) -> pa.Table:
     """Decide for one batch."""
+    revision = rows.revision
+    drawn = draw_batch(rows, policy, ids, secret)
+    count = np.count_nonzero(drawn.allowed, axis=1)  # (N,)
+    columns = [
+        pa.array(ids, pa.string()), pa.array(rows.customers, pa.string()),
+        _named(drawn.groups, GROUPS), _named(drawn.actions, revision.action_ids),
+        pa.array(drawn.propensity), pa.array(count.astype(np.int32)),
+    ]  # fmt: skip
+    if with_distribution:
+        size, flat = len(revision.actions), pa.array(drawn.distribution.ravel())
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, size))
+    return pa.table(columns, schema=_schema(revision, with_distribution))
+
+
+def draw_batch(rows: Batch, policy: Policy, ids: Sequence[str], secret: bytes) -> Drawn:
+    """Decide for each customer of a batch, in the very bits of `policies.decide.decide`.
+
+    Args:
+        rows: N customers.
+        policy: as of `decide_table`.
+        ids: N of the decisions.
+        secret: the server's key.
+
+    Raises:
+        StateError: the policy's probabilities are not finite, or all on barred actions.
+    """
     revision, reasons = rows.revision, Reasons()
     codes = reason_codes(rows, reasons)  # (N, A)
     groups = group_table(rows)  # (N,)
+    _hold_out(codes, groups == _CONTROL, reasons)
     allowed: Flags = np.equal(codes, 0)  # (N, A)
-    held = groups == _CONTROL
-    allowed[held] = False
-    allowed[held, 0] = True
-    count = np.count_nonzero(allowed, axis=1)  # (N,)
-    probabilities = allowed / count[:, None]  # (N, A)
+    probabilities = allowed / np.count_nonzero(allowed, axis=1)[:, None]  # (N, A)
+    expected = np.full(probabilities.shape, np.nan)  # (N, A)
     treated = np.flatnonzero(groups == _TREATED)  # (T,)
     if treated.size and isinstance(policy, TablePolicy):
         x = encode_table(policy.encoder, rows)  # (N, D)
-        probabilities[treated] = policy.distributions(x[treated], allowed[treated])
+        probabilities[treated], expected[treated] = policy.answers(x[treated], allowed[treated])
     else:
         for row in treated.tolist():
             answer = policy.distribution(rows.context(row), reasons.mask(codes[row]))
-            probabilities[row] = answer.probabilities
+            probabilities[row], expected[row] = answer.probabilities, answer.expected
     floor = np.where(groups == _TREATED, revision.agent.policy.floor, 1.0)  # (N,)
     distribution = mix_floors(probabilities, allowed, floor)  # (N, A)
     if revision.agent.policy.floor_over == "offers":
         for row in treated.tolist():
             distribution[row] = explore(revision, probabilities[row], allowed[row])
-    drawn = draws(distribution, uniform_draws(secret, ids))  # (N,)
-    propensity = distribution[np.arange(rows.count), drawn]  # (N,)
-    columns = [
-        pa.array(ids, pa.string()), pa.array(rows.customers, pa.string()),
-        _named(groups, GROUPS), _named(drawn, revision.action_ids), pa.array(propensity),
-        pa.array(count.astype(np.int32)),
-    ]  # fmt: skip
-    if with_distribution:
-        size = len(revision.actions)
-        columns.append(pa.FixedSizeListArray.from_arrays(pa.array(distribution.ravel()), size))
-    return pa.table(columns, schema=_schema(revision, with_distribution))
+    actions = draws(distribution, uniform_draws(secret, ids))  # (N,)
+    return Drawn(groups, codes, reasons, allowed, distribution, expected, actions)
+
+
+def _hold_out(codes: NDArray[np.int32], held: Flags, reasons: Reasons) -> None:
+    """Bar everything but `none` for the control group, as `hold_out` does; codes (N, A)."""
+    if held.any():
+        mine = codes[held]
+        codes[held] = np.where(mine == 0, reasons.codes([CONTROL])[0], mine)
+        codes[held, 0] = 0
 
 
 def _ids(rows: Batch, secret: bytes) -> list[str]:

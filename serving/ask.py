@@ -23,9 +23,10 @@ from policies.decide import decide
 from policies.explaining.insight import explain_decision
 from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
-from serving.decider import settle
+from serving.deciding.decider import settle
+from serving.learning.snapshots import SnapshotFolder
+from serving.security.client import key_headers
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Question:
         agents: who may answer, at least one; of several, one is chosen by arbitration.
         at: the moment (UTC), None for now.
         placement: the slot of an on-site channel that is to be filled, empty if none.
+        channels: the only ones that may be used, empty for all.
     """
 
     agents: tuple[str, ...]
@@ -43,6 +45,7 @@ class Question:
     features: Mapping[str, Any]
     at: datetime | None = None
     placement: str = ""
+    channels: tuple[str, ...] = ()
 
 
 def ask_here(
@@ -75,7 +78,7 @@ def ask_here(
             raise UnknownNameError(f"there is no agent {name!r}; {known}")
         context = Memory().recall(
             revision, question.customer, question.at or datetime.now(UTC), question.features,
-            placement=question.placement,
+            placement=question.placement, channels=question.channels,
         )  # fmt: skip
         snapshot, policy = ("", create_policy(revision)) if data is None else taught(revision, data)
         decision = decide(
@@ -118,8 +121,13 @@ def taught(revision: Revision, data: Path) -> tuple[str, Policy]:
     )
 
 
-def ask_there(url: str, question: Question) -> dict[str, Any]:
+def ask_there(url: str, question: Question, *, why: bool = False) -> dict[str, Any]:
     """Ask a server, which keeps the decision; return its whole record.
+
+    Args:
+        url: of the server.
+        question: who asks for whom.
+        why: whether the server is to explain the decision, under `insight`.
 
     Raises:
         StateError: there is no server at the address, or another one.
@@ -134,10 +142,15 @@ def ask_there(url: str, question: Question) -> dict[str, Any]:
         body["at"] = question.at.isoformat()
     if question.placement:
         body["placement"] = question.placement
+    if question.channels:
+        body["channels"] = question.channels
+    if why:
+        body["explain"] = True
     try:
-        with httpx.Client(base_url=url, timeout=10.0) as client:
+        with httpx.Client(base_url=url, timeout=10.0, headers=key_headers()) as client:
             made = read_answer(client.post("/v1/decisions", json=body))
-            return read_answer(client.get(f"/v1/decisions/{made['decision_id']}"))
+            whole = read_answer(client.get(f"/v1/decisions/{made['decision_id']}"))
+            return whole | {"insight": made["insight"]}
     except httpx.HTTPError as error:
         raise StateError(f"no answer from {url}: {error}; is `nextbest serve` running?") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,19 +16,39 @@ from agents.errors import ContextError
 from agents.units import parse_instant
 from policies.explaining.explain import explain
 from serving.ask import Question, ask_here, ask_there, bids_table
-from serving.export import export_log
-from serving.history import warm_start_agent
-from serving.settings import ClockKind, Settings
+from serving.keeping.export import export_log
+from serving.learning.history import warm_start_agent
+from serving.ledger import open_ledger
+from serving.life import submit
+from serving.running import operations
+from serving.running.ledger_url import read_ledger_url
+from serving.security import commands as security_commands
+from serving.settings import LEDGER_ENV, AuthKind, ClockKind, Engine, Settings
+from serving.watching.logs import LogKind
 
 app = typer.Typer()
+app.add_typer(security_commands.keys, name="keys")
+app.command()(security_commands.audit)
+app.registered_commands += operations.app.registered_commands + submit.app.registered_commands
 
 Workspace = Annotated[Path, typer.Argument(help="Folder with workspace.yaml and agents/*.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder of the ledger, the keys and the snapshots.")]
+LedgerUrl = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar=LEDGER_ENV,
+        help="postgresql://... that replicas share, or file:PATH of a file with it; else SQLite.",
+    ),
+]
 
 
 @app.command()
 def serve(
-    workspace: Workspace = Path("workspace"),
+    workspaces: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders with workspace.yaml and agents/*.yaml; 'workspace' if none."),
+    ] = None,
     data: Data = Path("runs/server"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
@@ -37,13 +58,50 @@ def serve(
     snapshot_every: Annotated[
         float, typer.Option(min=0.1, help="Least seconds between two snapshots of an agent.")
     ] = 10.0,
+    engine: Annotated[
+        Engine, typer.Option(help="'uvicorn' runs one plain process, without Ray.")
+    ] = "ray",
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Processes that decide; more than one needs PostgreSQL.")
+    ] = 1,
+    max_replicas: Annotated[
+        int, typer.Option(min=0, help="Start up to so many under load; 0 for always --replicas.")
+    ] = 0,
+    max_waiting: Annotated[
+        int, typer.Option(min=4, help="Requests under way for one replica; more get 503 at once.")
+    ] = 16,
+    body_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds within which a request must be there whole.")
+    ] = 10.0,
+    auth: Annotated[
+        AuthKind, typer.Option(help="'keys' asks each caller for an API key; 'none' on loopback.")
+    ] = "none",
+    ledger: LedgerUrl = "",
+    export_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two shippings of the log; 0 for none.")
+    ] = 0.0,
+    export_to: Annotated[
+        Path | None, typer.Option(help="Folder of the shipped log; 'exports' in --data if none.")
+    ] = None,
+    log: Annotated[
+        LogKind, typer.Option(help="'json' has a line for each request; neither has customers.")
+    ] = "text",
+    log_to: Annotated[
+        Path | None,
+        typer.Option(help="File of the log; with Ray 'server.log' in --data, else standard error."),
+    ] = None,
 ) -> None:
     """Serve decisions over HTTP on Ray Serve, learning as outcomes arrive, until Ctrl-C."""
-    from serving.server import serve_until_stopped
+    from serving.running.server import serve_until_stopped
 
+    first, *more = workspaces or [Path("workspace")]
     settings = Settings(
-        workspace, data, host=host, port=port, clock=clock, snapshot_every_s=snapshot_every
-    )
+        first, data, more=tuple(more), ledger_url=read_ledger_url(ledger),
+        host=host, port=port, auth=auth, clock=clock, engine=engine, log=log, log_to=log_to,
+        replicas=replicas, max_replicas=max_replicas, max_waiting=max_waiting,
+        snapshot_every_s=snapshot_every, body_timeout_s=body_timeout,
+        export_every_s=export_every, export_to=export_to,
+    )  # fmt: skip
     serve_until_stopped(settings, typer.echo)
 
 
@@ -70,6 +128,9 @@ def decide(
     placement: Annotated[
         str, typer.Option(help="The slot to be filled, of a channel that has placements.")
     ] = "",
+    channels: Annotated[
+        str, typer.Option(help="The only channels that may be used, as 'email,push'; all if empty.")
+    ] = "",
     data: Annotated[
         Path | None, typer.Option(help="Decide here with what the server of this folder learned.")
     ] = None,
@@ -78,15 +139,16 @@ def decide(
     ] = False,
 ) -> None:
     """Make one decision and show why: each action's probability, or what barred it."""
-    if url is not None and (why or data is not None):
-        raise ContextError("expected --explain and --data without --url: they decide here")
+    if url is not None and data is not None:
+        raise ContextError("expected --data without --url: it decides here")
     moment = None if at is None else _instant(at)
     asked = _asked(agent, agents)
-    question = Question(asked, customer, _read_features(features), moment, placement)
+    only = tuple(name.strip() for name in channels.split(",") if name.strip())
+    question = Question(asked, customer, _read_features(features), moment, placement, only)
     if url is None:
         record = ask_here(workspace, question, data=data, why=why)
     else:
-        record = ask_there(url, question)
+        record = ask_there(url, question, why=why)
     console = Console(highlight=False)
     if record["arbitration"] is not None:
         console.print(bids_table(record["arbitration"]))
@@ -100,6 +162,7 @@ def export(
     at: Annotated[
         str | None, typer.Option(help="The log's time, for simulations; now if left out.")
     ] = None,
+    ledger: LedgerUrl = "",
 ) -> None:
     """Write the decision log as Parquet, with the revisions that decided; the server may run."""
     now = datetime.now(UTC) if at is None else _instant(at)
@@ -110,12 +173,20 @@ def export(
     ) as progress:
         task = progress.add_task("export", total=None)
         count = export_log(
-            Settings(Path(), data),
+            Settings(Path(), data, ledger_url=read_ledger_url(ledger)),
             folder,
             now=now,
             progress=lambda done: progress.update(task, completed=done),
         )
     typer.echo(f"wrote {count} decisions to {folder / 'decisions.parquet'}")
+
+
+@app.command()
+def scrub(data: Data = Path("runs/server"), ledger: LedgerUrl = "") -> None:
+    """Overwrite on disk what was removed from the ledger, all of it; stop the server before."""
+    with closing(open_ledger(Settings(Path(), data, ledger_url=read_ledger_url(ledger)))) as opened:
+        opened.scrub(whole=True)
+    typer.echo("nothing of what was removed is left in the ledger's files")
 
 
 @app.command(name="warm-start")

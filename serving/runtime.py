@@ -7,22 +7,31 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
-from fastapi import FastAPI
+from fastapi import Request
 
-from agents.load import LoadedWorkspace, load_workspace
+from agents.errors import StateError
+from agents.load import load_workspace
 from policies.arbitrate import Arbiter
 from policies.registry import check_policy
-from serving.active import Active, ActiveAgents
 from serving.clock import make_clock
-from serving.decider import Decider
-from serving.ledger import Ledger, SqliteLedger
-from serving.recorder import Recorder
-from serving.retention import Retention
-from serving.settings import Settings, load_keys, prepare_data
-from serving.snapshots import SnapshotFolder
+from serving.deciding.active import Active, ActiveAgents
+from serving.deciding.decider import Decider
+from serving.hearing.intake import Intake
+from serving.hearing.recorder import Recorder
+from serving.keeping.erasure import Eraser
+from serving.keeping.retention import Retention
+from serving.keeping.shipping_process import Shipper
+from serving.learning.snapshots import SnapshotFolder
+from serving.ledger import Ledger, open_ledger, open_reader
+from serving.life.lifecycle import Lifecycle
+from serving.life.written import Written, same_workspace
+from serving.reports.reader import Reports
+from serving.security.principal import principal_of
+from serving.settings import Keys, Settings, load_keys, prepare_data
+from serving.watching.metrics import Meters
 from serving.writer import Writer
 
 logger = logging.getLogger("nextbest")
@@ -37,11 +46,24 @@ class Runtime:
     agents: ActiveAgents
     decider: Decider
     recorder: Recorder
+    intake: Intake
+    lifecycle: Lifecycle
+    eraser: Eraser
+    reports: Reports
+    shipper: Shipper
+    meters: Meters = field(default_factory=Meters)
+    batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Of all batches, one chunk at a time waits for the ledger."""
+
+    def scrub(self) -> asyncio.Future[bool]:
+        """Overwrite what was removed from the ledger; the future says whether all of it was."""
+        return self.writer.apart(lambda ledger: ledger.scrub())
 
 
-def runtime_of(app: FastAPI) -> Runtime:
-    """Return the running parts of an application."""
-    return cast("Runtime", app.state.runtime)
+def runtime_of(request: Request) -> Runtime:
+    """Return the running parts of the workspace that a request's key belongs to."""
+    state, workspace = request.app.state, principal_of(request).workspace
+    return cast("Runtime", state.runtimes[workspace] if workspace else state.runtime)
 
 
 @contextlib.asynccontextmanager
@@ -56,80 +78,101 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
     prepare_data(settings.data)
     keys = load_keys(settings.data)
     agents = ActiveAgents(loaded, SnapshotFolder(settings.snapshots, keys.snapshot))
-    ledger = await asyncio.to_thread(SqliteLedger.open, settings.ledger)
+    ledger = await asyncio.to_thread(open_ledger, settings)
+    ledger.audit_key, ledger.customer_key = keys.audit, keys.customer
     writer = Writer(ledger)
     try:
-        clock = make_clock(settings.clock, ledger.last_instant())
+        clock = make_clock(settings.clock, ledger)
+        lifecycle = Lifecycle(agents, clock)
         agents.snapshots.set_aside(ledger.last_position())
-        await writer.submit(lambda ledger: _take_up(ledger, agents, loaded))
+        await writer.submit(lambda ledger: _require_keys(ledger, keys))
+        await writer.submit(lambda ledger: _take_up(ledger, lifecycle))
         await asyncio.to_thread(agents.rehearse)
         decider = Decider(agents, Arbiter(loaded.workspace), keys, clock)
-        runtime = Runtime(settings, writer, agents, decider, Recorder(agents, clock))
-        pruning = Retention(agents, clock).keep_up(writer, settings.prune_every_s)
-        tasks = [asyncio.create_task(work) for work in (_watch_snapshots(runtime), pruning)]
+        intake = Intake.of(agents, clock, keys.customer)
+        runtime = Runtime(
+            settings, writer, agents, decider, intake.recorder, intake, lifecycle,
+            Eraser(keys.customer, clock), Reports(lambda: open_reader(settings)),
+            Shipper(settings),
+        )  # fmt: skip
+        writer.on_commit = runtime.meters.committed
+        shipped_to = settings.exports if settings.export_every_s else None
+        pruning = Retention(agents, clock, shipped_to).keep_up(writer, settings.prune_every_s)
+        sweeping = intake.sweep.keep_up(writer, settings.sweep_every_s)
+        shipping = runtime.shipper.keep_up(settings.export_every_s)
+        works = (_watch_snapshots(runtime), pruning, sweeping, shipping)
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             yield runtime
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await runtime.reports.close()
+            await runtime.shipper.close()
     finally:
         await writer.close()
 
 
-def _take_up(ledger: Ledger, agents: ActiveAgents, loaded: LoadedWorkspace) -> None:
-    """Take up what is active, and activate each agent whose files have changed since last time.
+def _require_keys(ledger: Ledger, keys: Keys) -> None:
+    """Refuse other keys than those that a shared ledger was begun with.
+
+    Raises:
+        StateError: with these, no decision of it could be replayed, and no suppression found.
+    """
+    if not ledger.remote:
+        return
+    digest = hashlib.sha256(keys.draw + keys.snapshot + keys.customer).hexdigest()
+    known = ledger.note("keys") or ledger.note("keys", digest)
+    if known != digest:
+        raise StateError(
+            "the keys in --data are not those that this ledger was begun with; all replicas need"
+            " the same folder of keys, from a shared disk or a backup"
+        )
+
+
+def _take_up(ledger: Ledger, lifecycle: Lifecycle) -> None:
+    """Take up what stands, and activate each agent whose files have changed since last time.
 
     An agent that was changed over HTTP stays as it is until its files change, but always under
     the guardrails of the workspace as it is now.
     """
+    agents = lifecycle.agents
+    loaded = agents.loaded
     for name, text in loaded.texts.items():
+        revision, source = loaded.revisions[name], loaded.sources[name]
         # the document as read, too: it holds the lists of customers that the text only names
-        content = text + loaded.revisions[name].agent.model_dump_json()
+        content = text + revision.agent.model_dump_json()
         note, digest = f"file:{name}", hashlib.sha256(content.encode()).hexdigest()
         if ledger.note(note) != digest:
-            _activate_file(ledger, agents, loaded, name)
+            check_policy(revision, source)
+            lifecycle.submit(ledger, Written(revision, text, source))
             ledger.note(note, digest)
     agents.restore(ledger)
-    for name, active in list(agents.by_name.items()):
-        if active.revision.workspace.model_dump_json() != loaded.workspace.model_dump_json():
-            yaml = ledger.find_yaml(active.revision.id)
-            assert yaml is not None, "the ledger has each active revision's YAML"
-            if yaml == loaded.texts.get(name):
-                _activate_file(ledger, agents, loaded, name)
-            else:
-                agents.submit(ledger, name, yaml)
-
-
-def _activate_file(
-    ledger: Ledger, agents: ActiveAgents, loaded: LoadedWorkspace, name: str
-) -> None:
-    revision = loaded.revisions[name]
-    policy = check_policy(revision, loaded.sources[name])
-    agents.activate(ledger, revision, policy, loaded.texts[name])
+    for name, lineup in list(agents.by_name.items()):
+        if not all(same_workspace(each, loaded.workspace) for each in lineup.revisions):
+            lifecycle.renew(ledger, name)
 
 
 async def _watch_snapshots(runtime: Runtime) -> None:
     """Swap in each newer snapshot as it appears; nothing that goes wrong ends the watch."""
-    looked: dict[str, tuple[str, str]] = {}
+    looked: dict[str, str] = {}
     while True:
         await asyncio.sleep(runtime.settings.poll_s)
-        for name, active in list(runtime.agents.by_name.items()):
+        for name, active in list(runtime.agents.every()):
             try:
                 await _look(runtime.agents, name, active, looked)
             except Exception:
                 logger.exception("the snapshots of %s could not be looked at", name)
 
 
-async def _look(
-    agents: ActiveAgents, name: str, active: Active, looked: dict[str, tuple[str, str]]
-) -> None:
+async def _look(agents: ActiveAgents, name: str, active: Active, looked: dict[str, str]) -> None:
     """Look at an agent's snapshots once for each new one and each revision."""
     latest = await asyncio.to_thread(agents.snapshots.latest, name)
-    seen = (active.revision.id, latest or "")
-    if latest is None or latest <= active.snapshot or looked.get(name) == seen:
+    revision = active.revision.id
+    if latest is None or latest <= active.snapshot or looked.get(revision) == latest:
         return
-    looked[name] = seen
+    looked[revision] = latest
     found = await asyncio.to_thread(agents.newer, active)
     if found is not None:
         agents.swap(active, *found)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from agents.errors import StateError
 from serving.files import sync_folder, write_whole
+from serving.watching.logs import LogKind
 
 ClockKind = Literal["machine", "driven"]
+Engine = Literal["ray", "uvicorn"]
+AuthKind = Literal["none", "keys"]
 
 _KEY_BYTES = 32
 _KEYS = ("draw", "snapshot", "customer")
 _LEDGER = "ledger.sqlite"
+LEDGER_ENV = "NEXTBEST_LEDGER"
+"""The environment variable with the URL of a shared ledger."""
 _KEYS_FOLDER = "keys"
 
 
@@ -33,6 +39,21 @@ class Settings:
         poll_s: seconds between two looks of the learner at the ledger, and of a replica at the
             snapshots.
         prune_every_s: seconds between two removals of what the workspace keeps no longer.
+        sweep_every_s: seconds between two looks for what has become due: reservations that have
+            expired, outcomes whose decision has appeared.
+        ledger_url: of a PostgreSQL that replicas share; empty for SQLite in the data folder.
+        engine: `ray` for Ray Serve; `uvicorn` for one plain process with the learner beside it.
+        replicas: how many processes decide; more than one needs a ledger they can share.
+        max_replicas: the most that autoscaling may start; 0 for always `replicas`.
+        max_waiting: requests under way at once for one replica; more are answered 503 at once.
+        body_timeout_s: seconds within which a request must have arrived whole.
+        auth: `keys` lets in who has an API key; `none` everybody, on loopback only.
+        export_every_s: seconds between two shippings of the log as Parquet; 0 for on demand only.
+        export_to: folder of the shipped log; None for `exports` in the data folder.
+        log: lines of the log as `text`, or as `json` with one for each request.
+        log_to: file that lines are appended to; None for `server.log` in the data folder under
+            Ray, whose own files end with it, and for standard error elsewhere.
+        more: further workspaces, each kept apart from the others; see `serving.running.tenants`.
     """
 
     workspace: Path
@@ -43,6 +64,19 @@ class Settings:
     snapshot_every_s: float = 10.0
     poll_s: float = 0.5
     prune_every_s: float = 86_400.0
+    sweep_every_s: float = 1.0
+    ledger_url: str = field(default="", repr=False)  # may hold a password
+    engine: Engine = "ray"
+    replicas: int = 1
+    max_replicas: int = 0
+    max_waiting: int = 16
+    body_timeout_s: float = 10.0
+    auth: AuthKind = "none"
+    export_every_s: float = 0.0
+    export_to: Path | None = None
+    log: LogKind = "text"
+    log_to: Path | None = None
+    more: tuple[Path, ...] = ()
 
     @property
     def ledger(self) -> Path:
@@ -55,9 +89,30 @@ class Settings:
         return self.data / "snapshots"
 
     @property
+    def exports(self) -> Path:
+        """The folder of the shipped log."""
+        return self.export_to or self.data / "exports"
+
+    @property
+    def log_file(self) -> Path | None:
+        """Where the log goes; None for standard error."""
+        return self.log_to or (self.data / "server.log" if self.engine == "ray" else None)
+
+    @property
     def keys(self) -> Path:
         """The folder of the server's secrets."""
         return self.data / _KEYS_FOLDER
+
+
+def base_url(settings: Settings) -> str:
+    """Return where a client on this machine reaches the server.
+
+    Example:
+        >>> base_url(Settings(Path(), Path(), host="::1", port=8080))
+        'http://[::1]:8080'
+    """
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +128,11 @@ class Keys:
     draw: bytes
     snapshot: bytes
     customer: bytes
+
+    @property
+    def audit(self) -> bytes:
+        """Seals the newest row of the audit log; derived, so that no other file can be lost."""
+        return hmac.digest(self.snapshot, b"audit", "sha256")
 
 
 def prepare_data(data: Path) -> None:

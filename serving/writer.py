@@ -2,8 +2,8 @@
 
 No timer: a batch is what arrived while the previous one was being made durable. Jobs run on the
 event loop, where they need no other thread's turn; only the commit, which waits for the disk and
-not for Python, runs beside it. Each job runs in a savepoint, so one that fails undoes itself
-alone; nobody is answered before the commit.
+not for Python, runs beside it. A job that fails undoes itself alone; nobody is answered before
+the commit.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from time import perf_counter
+from typing import TypeVar
 
 from agents.errors import StateError
-from serving.ledger import Ledger
+from serving.job import Job, Look, looks_of
+from serving.ledger import Ledger, LedgerReader
+from serving.ledger.database import LostError, RefusedError
+from serving.ledger.foreseen import UnforeseenError
+from serving.ledger.optimistic import Ahead, Changes, Check
 
 T = TypeVar("T")
 
@@ -27,34 +31,6 @@ logger = logging.getLogger("nextbest")
 MAX_BATCH = 32
 
 _STOPPED = "the ledger has stopped; nothing can be decided now"
-
-
-@dataclass(slots=True)
-class _Job:
-    work: Callable[[Ledger], Any]
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: Exception | None = None
-
-    def attempt(self, ledger: Ledger) -> None:
-        """Do the work; if it fails, leave nothing of it."""
-        try:
-            with ledger.savepoint():
-                self.result = self.work(ledger)
-        except Exception as error:  # noqa: BLE001 - raised again where the job is awaited
-            self.error = error
-
-    def settle(self) -> None:
-        """Answer whoever waits."""
-        if self.future.done():
-            return
-        if isinstance(self.error, StopIteration):  # which no future accepts
-            self.error = RuntimeError("a job ended in StopIteration")
-        if self.error is not None:
-            self.future.set_exception(self.error)
-            self.future.exception()  # heard, even if whoever asked is gone
-        else:
-            self.future.set_result(self.result)
 
 
 class Writer:
@@ -68,20 +44,48 @@ class Writer:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
+        self._apart: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._dismiss)
+        self.on_commit: Callable[[int, float], None] = lambda _jobs, _seconds: None
+        """Told of each commit: how many jobs it had, and how long the ledger took for it."""
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether jobs with a check are done before the ledger is locked."""
+        return self._ledger.ahead is not None
 
     @property
     def alive(self) -> bool:
         """Whether jobs are still being run."""
         return not self._closing and not self._task.done()
 
-    def submit(self, work: Callable[[Ledger], T]) -> asyncio.Future[T]:
-        """Queue a job; the future ends after its commit. Await it under `asyncio.shield`.
+    def submit(
+        self,
+        work: Callable[[Ledger], T],
+        foresee: Look | None = None,
+        check: Callable[[LedgerReader, T], tuple[T, Changes] | None] | None = None,
+    ) -> asyncio.Future[T]:
+        """Queue a job; the future ends after its commit; to cancel it does not stop the job.
+
+        Args:
+            work: the job.
+            foresee: calls the reader's methods that the job will call first, as far as they can be
+                known, so that a ledger far away answers a whole batch at once. Called in another
+                thread; it changes nothing, and a wrong guess costs time only.
+            check: lets the job be done before the ledger is locked, where several replicas write.
+                Given its result, it asks again what it asked of the counters, in another thread,
+                and returns the result as it is now, and what of its records has changed; None if
+                it would be done otherwise now. It must not look at what was drawn.
 
         Raises:
             StateError: the writer has stopped.
@@ -89,7 +93,20 @@ class Writer:
         if not self.alive:
             raise StateError(_STOPPED)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(work, future))
+        self._waiting.append(Job(work, future, foresee, check))
+        self._wake.set()
+        return future
+
+    def apart(self, work: Callable[[Ledger], T]) -> asyncio.Future[T]:
+        """Queue work that is no transaction, in a thread; all jobs wait until it is done.
+
+        Raises:
+            StateError: the writer has stopped.
+        """
+        if not self.alive:
+            raise StateError(_STOPPED)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._apart.append(Job(work, future))
         self._wake.set()
         return future
 
@@ -104,37 +121,123 @@ class Writer:
             self._ledger.close()
 
     async def _run(self) -> None:
-        while self._waiting or not self._closing:
+        while self._waiting or self._apart or not self._closing:
+            if self._apart:
+                await self._do_apart(self._apart.popleft())
+                continue
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            count = min(len(self._waiting), MAX_BATCH)
-            batch = [self._waiting.popleft() for _ in range(count)]
+            batch = self._next_batch()
             try:
                 await self._commit(batch)
             finally:
                 for job in batch:
                     job.settle()
 
+    def _next_batch(self) -> list[Job]:
+        """Take what waits, in order; jobs that can be done before the lock by themselves."""
+        waiting, ahead = self._waiting, self._ledger.ahead is not None
+        checked = waiting[0].check is not None
+        batch: list[Job] = []
+        while waiting and len(batch) < MAX_BATCH:
+            if ahead and (waiting[0].check is not None) != checked:
+                break
+            batch.append(waiting.popleft())
+        return batch
+
+    async def _do_apart(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            job.result = await loop.run_in_executor(self._disk, job.work, self._ledger)
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            job.error = error
+        finally:
+            job.settle()
+
     def _dismiss(self, _task: asyncio.Task[None]) -> None:
         """Tell whoever still waits when the task has ended before its time: nobody hangs."""
-        for job in self._waiting:
+        for job in (*self._waiting, *self._apart):
             job.error = StateError(_STOPPED)
             job.settle()
 
-    async def _commit(self, batch: list[_Job]) -> None:
-        ledger = self._ledger
+    async def _commit(self, batch: list[Job]) -> None:
         try:
-            ledger.begin()
-            for job in batch:
-                job.attempt(ledger)
-            await asyncio.get_running_loop().run_in_executor(self._disk, ledger.commit)
+            if self._ledger.ahead is not None and batch[0].check is not None:
+                await self._attempt_ahead(self._ledger.ahead, batch)
+            else:
+                await self._attempt(batch)
         except BaseException as error:
+            await self._undo()
+            if len(batch) > 1 and isinstance(error, RefusedError) and error.own_fault:
+                for job in batch:  # so that only the culprit hears of it
+                    await self._commit([job])
+                return
             logger.error("a commit failed; %d requests are refused: %s", len(batch), error)
+            kept = "" if isinstance(error, LostError) else "nothing was committed: "
             for job in batch:
-                job.error = StateError(f"nothing was committed: {error}")
-            with contextlib.suppress(StateError):  # then `begin` tries again
-                ledger.rollback()
+                job.error = StateError(f"{kept}{error}")
             if not isinstance(error, Exception):
                 raise
+
+    async def _attempt(self, batch: list[Job]) -> None:
+        """Do a batch in one transaction; journeys to a ledger far away are made off the loop."""
+        ledger, loop = self._ledger, asyncio.get_running_loop()
+        if ledger.remote:
+            await loop.run_in_executor(self._disk, self._open, batch)
+        else:
+            ledger.begin()
+        if ledger.remote or not all(job.dare(ledger) for job in batch):
+            self._attempt_each(batch)
+        started = perf_counter()
+        await loop.run_in_executor(self._disk, ledger.commit)
+        self.on_commit(len(batch), perf_counter() - started)
+
+    async def _attempt_ahead(self, ahead: Ahead, batch: list[Job]) -> None:
+        """Do a batch before the lock is held; what does not stand then is done again inside."""
+        ledger, loop = self._ledger, asyncio.get_running_loop()
+        await loop.run_in_executor(self._disk, ahead.begin, looks_of(batch))
+        checks: list[Check] = []
+        for job in batch:
+            try:
+                job.attempt(ledger)
+            except UnforeseenError:
+                break
+            checks.append(job.renew)
+            ahead.done()
+        started = perf_counter()
+        whole = len(checks) == len(batch)
+        kept = await loop.run_in_executor(self._disk, lambda: ahead.conclude(checks, whole=whole))
+        rest = batch[kept:]
+        if rest:
+            await loop.run_in_executor(self._disk, ledger.foresee, looks_of(rest))
+            for job in rest:
+                job.attempt(ledger)
+            started = perf_counter()
+            await loop.run_in_executor(self._disk, ledger.commit)
+        self.on_commit(len(batch), perf_counter() - started)
+
+    def _attempt_each(self, batch: list[Job]) -> None:
+        """Do each job in a savepoint.
+
+        In a file that costs as much as all that is written in it, and hardly any job fails once it
+        has written; so there it is done only when one has, and the transaction begins again.
+        """
+        if not self._ledger.remote:
+            self._ledger.rollback()
+            self._ledger.begin()
+        for job in batch:
+            job.attempt(self._ledger)
+
+    def _open(self, batch: list[Job]) -> None:
+        self._ledger.begin()
+        self._ledger.foresee(looks_of(batch))
+
+    async def _undo(self) -> None:
+        with contextlib.suppress(StateError):  # then `begin` tries again
+            if self._ledger.remote:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._disk, self._ledger.rollback)
+            else:
+                self._ledger.rollback()

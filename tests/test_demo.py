@@ -19,9 +19,9 @@ from agents.log import SCHEMA
 from agents.revision import Revision
 from policies.decide import replay
 from policies.registry import create_policy
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteReader
 from serving.settings import load_keys
-from serving.snapshots import SnapshotFolder
 
 CUSTOMERS = 500
 ROUNDS = 6

@@ -257,7 +257,11 @@ def test_every_command_exists_with_its_options() -> None:
             assert importlib.util.find_spec(words[2]) is not None, where
             continue
         assert words[1] in program.commands, where
-        known = {name for option in program.commands[words[1]].params for name in option.opts}
+        command = program.commands[words[1]]
+        if isinstance(command, typer.core.TyperGroup):
+            assert words[2] in command.commands, where
+            command = command.commands[words[2]]
+        known = {name for option in command.params for name in option.opts}
         assert {word for word in words if word.startswith("--")} <= known, where
         seen.add(words[1])
     assert seen >= {"init", "check", "decide", "export", "warm-start", "serve", "evaluate"}

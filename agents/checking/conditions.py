@@ -100,6 +100,40 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """By action, its channel, on which the customer must not have objected to be contacted."""
+
+    name: str
+    channels: Mapping[str, str]
+
+    def bars(self, view: View) -> Iterator[Bar]:
+        """Bar what is sent by a channel that is suppressed, or everything."""
+        wrong = tuple(
+            name for name, channel in self.channels.items()
+            if not view.suppressed.isdisjoint((channel, "*"))
+        )  # fmt: skip
+        if wrong:
+            yield wrong, f"suppressed: {', '.join(sorted(view.suppressed))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """By action, its channel, which must be among those that a request names, if any."""
+
+    name: str
+    channels: Mapping[str, str]
+
+    def bars(self, view: View) -> Iterator[Bar]:
+        """Bar what is sent by another channel."""
+        wrong = tuple(
+            name for name, channel in self.channels.items()
+            if view.channels and channel not in view.channels
+        )  # fmt: skip
+        if wrong:
+            yield wrong, f"only {', '.join(sorted(view.channels))} may be used"
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
     """The templates of one action by language; `""` holds the variant's own words."""
 

@@ -27,12 +27,24 @@ class Customer:
     by_id: dict[str, Past] = field(default_factory=dict)
     heard: dict[tuple[str, str], list[Past]] = field(default_factory=dict)
     reported: list[Past] = field(default_factory=list)
+    retracted: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
 
     def add(self, contact: Past) -> None:
         """Remember a contact once."""
         if _id(contact) not in self.by_id:
             self.by_id[_id(contact)] = contact
             insort(self.contacts, contact, key=_at)
+
+    def remove(self, decision_id: str) -> None:
+        """Forget a contact that was not made after all."""
+        contact = self.by_id.pop(decision_id, None)
+        if contact is not None:
+            self.contacts.remove(contact)
+
+    def taken_back(self, event: Past, position: int) -> bool:
+        """Say whether an event was taken back before a position of the log."""
+        key = event.decision_id, event.word, event.at
+        return self.retracted.get(key, position) < position
 
 
 def _at(past: Past) -> datetime:
@@ -99,7 +111,11 @@ class History:
         earlier = known.heard.get(key, [])
         lost = Counter(e for e in earlier if since < e.at <= row["at"]) - Counter(events)
         for event in lost:
-            yield "context", f"{event.word} at {event.at} was known before and is not now"
+            if not known.taken_back(event, row["position"]):
+                yield "context", f"{event.word} at {event.at} was known before and is not now"
+        for event in events:
+            if known.taken_back(event, row["position"]):
+                yield "context", f"{event.word} at {event.at} was taken back and is still known"
         ahead = [e for e in earlier if e.at > row["at"]]
         if events or ahead:
             known.heard[key] = [*events, *ahead]
@@ -112,6 +128,9 @@ class History:
         """Remember the contact and the outcomes of a decision."""
         if row["send_at"] is not None and row["action"] != "none":
             self.of(row["customer"]).add(_contact(row, law))
+        for each in row.get("retracted") or ():
+            key = row["decision_id"], each["event"], each["at"]
+            self.of(row["customer"]).retracted[key] = each["position"]
         if law is None:
             return
         for outcome in row["outcomes"]:

@@ -8,10 +8,12 @@ from itertools import product
 
 from agents.checking.actions import ActionLaw, grouped
 from agents.checking.conditions import (
+    Channels,
     Content,
     Days,
     Expression,
     Flag,
+    Objection,
     Placement,
     QuietHours,
     Wording,
@@ -28,10 +30,12 @@ _ASKED = ("eligible", "applicable", "suitable")
 def implied_laws(documents: Documents) -> Iterator[Law]:
     """List the laws of an agent that are not declared as rules."""
     actions = list(documents.actions.values())
+    yield Objection("suppressed", {action.id: action.channel for action in actions})
     yield from _expressions(documents, actions)
     yield from _flags(documents, actions)
     yield from _days(documents, actions)
     yield _placement(documents, actions)
+    yield Channels("channels", {action.id: action.channel for action in actions})
     yield _content(documents, actions)
     channels = documents.workspace["channels"]
     local = (a for a in actions if _local(channels[a.channel] or {}))

@@ -66,6 +66,8 @@ class View:
         usage: what the decision knew of totals.
         totals: the same recounted from the log.
         placement: the slot that was asked for, empty if none.
+        channels: the only ones that were asked for, empty if any may be used.
+        suppressed: those on which the customer is not to be contacted; `*` for all.
     """
 
     law: AgentLaw
@@ -81,6 +83,8 @@ class View:
     usage: Mapping[str, float]
     totals: Totals
     placement: str
+    channels: frozenset[str]
+    suppressed: frozenset[str]
 
 
 class Law(Protocol):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agents.guardrails.base import Bar, Guardrail, Moment, Ranking, Rulebook
 from agents.guardrails.budget import Budget, Pace
 from agents.guardrails.capacity import capacities, stocks
+from agents.guardrails.channels import Channels
 from agents.guardrails.consent import Consent, OptOut
 from agents.guardrails.content import Content
 from agents.guardrails.cooldown import Cooldown
@@ -26,6 +27,7 @@ from agents.guardrails.placement import Placement
 from agents.guardrails.precedence import Precedence
 from agents.guardrails.quiet_hours import QuietHours
 from agents.guardrails.sequence import Sequence
+from agents.guardrails.suppressed import Suppressed
 from agents.spec import (
     BudgetSpec,
     CooldownSpec,
@@ -67,14 +69,16 @@ _RANKINGS: dict[type[Any], Callable[[str, Any, Rulebook], Ranking | None]] = {
 def compile_guardrails(book: Rulebook) -> tuple[Guardrail, ...]:
     """Compile every guardrail that binds an agent, in the order in which reasons are given.
 
-    First what offers, audience and channels imply, then the workspace's rules, then the agent's.
+    First who is suppressed, then what offers, audience and channels imply, then the workspace's
+    rules, then the agent's.
 
     Raises:
         ValueError: an expression or a template does not compile against the customer schema.
     """
     implied: list[Guardrail] = [
-        *Eligibility.implied(book), OptOut(book), Consent(book), Dates(book), Placement(book),
-        Content(book), QuietHours(book), *stocks(book), *capacities(book), Maturity(book),
+        Suppressed(book), *Eligibility.implied(book), OptOut(book), Consent(book), Dates(book),
+        Placement(book), Channels(book), Content(book), QuietHours(book), *stocks(book),
+        *capacities(book), Maturity(book),
     ]  # fmt: skip
     return (*(rule for rule in implied if rule.actions), *_declared(book, _RULES))
 

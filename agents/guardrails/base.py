@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from agents.actions import Action
 from agents.context import Contact, Context, PastEvent
 from agents.counters import Counter
-from agents.expressions import Language
+from agents.expressions import Bound, Language
 from agents.spec import Agent, Rule, Scope, Selector, Workspace
 
 Indices = tuple[int, ...]
@@ -70,14 +70,14 @@ class Moment(NamedTuple):
     Args:
         context: features, contacts, events, usage, placement.
         zone: the customer's time zone, None if unknown.
-        bound: the features, bound for CEL.
+        bound: the features, for expressions.
         sends: by (channel, window), the instant a contact decided now would be sent; None where
             it depends on a zone that is unknown.
     """
 
     context: Context
     zone: str | None
-    bound: Any
+    bound: Bound
     sends: Mapping[tuple[str, str], datetime | None]
 
 

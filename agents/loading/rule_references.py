@@ -27,8 +27,9 @@ from agents.yamlsource import Path as KeyPath
 Rules = Mapping[str, GuardrailSpec]
 
 IMPLIED = (
-    "audience", "eligible", "applicable", "suitable", "opt_out", "consent", "dates", "placement",
-    "content", "quiet_hours", "stock", "capacity", "maturity", "fallback", "always_act", "holdout",
+    "suppressed", "audience", "eligible", "applicable", "suitable", "opt_out", "consent", "dates",
+    "placement", "channels", "content", "quiet_hours", "stock", "capacity", "maturity", "fallback",
+    "always_act", "holdout",
 )  # fmt: skip
 _COUNTING = (FrequencyCapSpec, CooldownSpec, EventSuppressionSpec)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.spec.agent import Agent, Holdout, Maturity, PolicySpec
+from agents.spec.agent import Agent, Confirm, Holdout, Maturity, PolicySpec
 from agents.spec.base import (
     CURRENCY_PATTERN,
     LOCALE_PATTERN,
@@ -58,6 +58,7 @@ __all__ = [
     "BudgetSpec",
     "Capacity",
     "Channel",
+    "Confirm",
     "ContextWeight",
     "CooldownSpec",
     "CustomerEvent",

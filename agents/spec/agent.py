@@ -10,7 +10,7 @@ from agents.spec.base import Document, Expression, SettingValue, Share
 from agents.spec.offers import Offer
 from agents.spec.outcomes import Outcome
 from agents.spec.rules import GuardrailSpec
-from agents.units import Name
+from agents.units import Duration, Name
 
 
 class Holdout(Document):
@@ -41,6 +41,16 @@ class Maturity(Document):
     full_at_positives: int = Field(
         200, ge=1, le=10**6, description="successes at which every customer may get it"
     )
+
+
+class Confirm(Document):
+    """A contact is only reserved by its decision: the sender asks just before it is sent.
+
+    It counts as made until it is released, or until nobody has asked in time; then it is given
+    back, and nothing is learned from the decision.
+    """
+
+    within: Duration = Field(description="how long after its sending instant it may be asked for")
 
 
 class Incumbent(Document):
@@ -109,6 +119,9 @@ class Agent(Document):
         default_factory=dict, description="rules of this agent"
     )
     maturity: Maturity | None = Field(None, description="ramps up new actions; at once if not said")
+    confirm: Confirm | None = Field(
+        None, description="contacts are confirmed before they are sent; at once made if not said"
+    )
     policy: PolicySpec = Field(
         PolicySpec(), description="which learner chooses, and how much it explores"
     )

@@ -17,6 +17,7 @@ import numpy as np
 from agents.groups import position
 from agents.guardrails import Guardrail, Ranking
 from agents.guardrails.budget import Budget, Pace
+from agents.guardrails.channels import Channels
 from agents.guardrails.consent import Consent, OptOut
 from agents.guardrails.content import Content
 from agents.guardrails.cooldown import Cooldown
@@ -32,6 +33,7 @@ from agents.guardrails.placement import Placement
 from agents.guardrails.precedence import Precedence
 from agents.guardrails.quiet_hours import QuietHours
 from agents.guardrails.sequence import Sequence
+from agents.guardrails.suppressed import Suppressed
 from agents.guardrails.total import TotalCap
 from agents.guardrails.usage import Limit
 from agents.tabular.batch import Batch
@@ -72,7 +74,7 @@ def _sends(_rule: Limit | TotalCap | Dates, batch: Batch) -> Key:
     return batch.sends
 
 
-def _nothing(_rule: Placement | Pace | Fallback, batch: Batch) -> Key:
+def _nothing(_rule: Placement | Channels | Pace | Fallback, batch: Batch) -> Key:
     return same(batch.count)
 
 
@@ -130,6 +132,7 @@ def _precedence(rule: Precedence, batch: Batch) -> Key:
 
 _KERNELS: dict[type, Callable[[Any, Batch], Key]] = {
     Budget: _sends,
+    Channels: _nothing,
     Consent: _consents,
     Content: _content,
     Cooldown: paused,
@@ -148,6 +151,7 @@ _KERNELS: dict[type, Callable[[Any, Batch], Key]] = {
     Precedence: _precedence,
     QuietHours: lambda _rule, batch: batch.zone,
     Sequence: with_own_contacts,
+    Suppressed: lambda _rule, batch: batch.objections,
     Suppression: _conditions,
     TotalCap: _sends,
 }

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.cel_tree import UnsupportedError, read_tree
 from agents.context import Contact, Context, PastEvent
 from agents.expressions import Condition
 from agents.guardrails.base import Moment
@@ -18,7 +19,6 @@ from agents.tabular.cel import evaluate
 from agents.tabular.columns import Column, microseconds
 from agents.tabular.history import Past
 from agents.tabular.keys import Codes, Key, all_of, of_values
-from agents.tabular.syntax import UnsupportedError, read_tree
 
 NEVER = np.iinfo(np.int64).min
 """Stands for a sending instant that cannot be known."""
@@ -35,6 +35,8 @@ class Batch:
         contacts: theirs, within the revision's lookback.
         events: theirs, likewise; only words that the revision hears.
         usage: what of the organisation's budgets is used, the same for all of them.
+        suppressed: by customer, the channels of a context's `suppressed`; none if left out.
+        placement, channels: as of a context, the same for all of them.
     """
 
     def __init__(
@@ -46,10 +48,16 @@ class Batch:
         contacts: Past[Contact],
         events: Past[PastEvent],
         usage: Mapping[str, float],
+        suppressed: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        placement: str = "",
+        channels: tuple[str, ...] = (),
     ) -> None:
         self.revision, self.at, self.now = revision, at, microseconds(at)
         self.customers, self.columns = customers, columns
         self.contacts, self.events, self.usage = contacts, events, usage
+        self.suppressed = suppressed or {}
+        self.placement, self.channels = placement, channels
         self.count = len(customers)
         self._moments: dict[int, Moment] = {}
         self._conditions: dict[str, Key] = {}
@@ -66,12 +74,21 @@ class Batch:
         features = {name: value for name, value in values.items() if value is not None}
         return Context(
             self.customers[row], self.at, features, self.contacts.of(row), self.events.of(row),
-            self.usage,
+            self.usage, self.placement, self.channels,
+            self.suppressed.get(self.customers[row], ()),
         )  # fmt: skip
 
     def field(self, name: str) -> Key:
         """Alike by the value of a field."""
         return self.columns[name].key()
+
+    @cached_property
+    def objections(self) -> Key:
+        """Alike by the channels on which they are not to be contacted."""
+        numbers: dict[tuple[str, ...], int] = {(): 0}
+        named = (self.suppressed.get(customer, ()) for customer in self.customers)
+        codes = [numbers.setdefault(channels, len(numbers)) for channels in named]
+        return Key(np.array(codes, dtype=np.int64), len(numbers))
 
     @cached_property
     def zone(self) -> Key:
@@ -80,7 +97,8 @@ class Batch:
         return self.field(name) if name else Key(np.zeros(self.count, dtype=np.int64), 1)
 
     @cached_property
-    def _sends(self) -> list[dict[Slot, datetime | None]]:
+    def sends_by_zone(self) -> list[Mapping[Slot, datetime | None]]:
+        """When contacts would be sent, by channel and window, for each code of `zone`."""
         name = self.revision.zone_field
         zones = (None, *(self.columns[name].words if name else ()))
         return [
@@ -92,12 +110,12 @@ class Batch:
     def sends(self) -> Key:
         """Alike by the sending instants of all channels and windows."""
         numbers: dict[tuple[datetime | None, ...], int] = {}
-        codes = [numbers.setdefault(tuple(s.values()), len(numbers)) for s in self._sends]
+        codes = [numbers.setdefault(tuple(s.values()), len(numbers)) for s in self.sends_by_zone]
         return Key(np.array(codes, dtype=np.int64)[self.zone.codes], len(numbers))
 
     def send_at(self, slot: Slot) -> Codes:
         """Return when a contact would be sent in microseconds, `NEVER` if unknown; (N,)."""
-        instants = [sends[slot] for sends in self._sends]
+        instants = [sends[slot] for sends in self.sends_by_zone]
         by_zone = [NEVER if instant is None else microseconds(instant) for instant in instants]
         return np.array(by_zone, dtype=np.int64)[self.zone.codes]
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from agents.cel_tree import Call, Listing, Literal, Name, Node, UnsupportedError
 from agents.tabular.arithmetic import ARITHMETIC, COMPARE, Errors, Kind, Value
 from agents.tabular.columns import Column, microseconds
 from agents.tabular.keys import Key
-from agents.tabular.syntax import Call, Listing, Literal, Name, Node, UnsupportedError
 from agents.units import parse_instant
 
 _INSTANT = re.compile(r"(19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")

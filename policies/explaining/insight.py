@@ -66,6 +66,8 @@ class Insight:
             not linear, or without a runner-up.
         changes: for each customer field that can make another action the best, the smallest
             change that does; smallest first.
+        incumbent: what decided in the place of the learner, which only learns; None if the
+            learner decides. What is `expected`, `best` and explored is by the learner.
     """
 
     action: str
@@ -76,6 +78,7 @@ class Insight:
     options: tuple[Option, ...]
     contributions: tuple[Contribution, ...] = ()
     changes: tuple[Change, ...] = ()
+    incumbent: str | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON; instants as text."""
@@ -95,7 +98,10 @@ def explain_decision(revision: Revision, policy: Policy, decision: Decision) -> 
     """
     drawn = decision.distribution, decision.action
     treated = decision.group is not Group.CONTROL
-    return _insight(revision, policy, decision.context, decision.mask, drawn, movable=treated)
+    by = _incumbent(revision) if decision.group is Group.TREATMENT else None
+    return _insight(
+        revision, policy, decision.context, decision.mask, drawn, movable=treated, incumbent=by
+    )
 
 
 def explain_choice(revision: Revision, policy: Policy, context: Context, mask: Mask) -> Insight:
@@ -107,7 +113,16 @@ def explain_choice(revision: Revision, policy: Policy, context: Context, mask: M
     probabilities = explore(revision, answer.probabilities, mask.allowed)  # (A,)
     best = best_action(policy, context, mask)
     action = int(probabilities.argmax()) if best is None else best
-    return _insight(revision, policy, context, mask, (probabilities, action), movable=True)
+    by = _incumbent(revision)
+    return _insight(
+        revision, policy, context, mask, (probabilities, action), movable=True, incumbent=by
+    )
+
+
+def _incumbent(revision: Revision) -> str | None:
+    """Name what decides while the agent's learner only learns."""
+    found = revision.agent.policy.incumbent
+    return None if found is None else found.learner
 
 
 def _insight(
@@ -118,6 +133,7 @@ def _insight(
     drawn: tuple[NDArray[np.float64], int],
     *,
     movable: bool,
+    incumbent: str | None,
 ) -> Insight:
     (probabilities, action), ids = drawn, revision.action_ids
     expected = policy.distribution(context, mask).expected  # (A,)
@@ -137,6 +153,7 @@ def _insight(
         options=_options(revision, linear, context, mask, probabilities, expected),
         contributions=reasons,
         changes=changes(revision, policy, context, mask) if movable else (),
+        incumbent=incumbent,
     )
 
 

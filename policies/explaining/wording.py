@@ -43,12 +43,20 @@ def _lead(insight: Record) -> str:
     """Compare the drawn action with the runner-up, or return nothing if there is none."""
     if insight["runner_up"] is None:
         return ""
-    how = "explored: expected to earn" if insight["explored"] else "the best: expected to earn"
+    how = f"{_how(insight)}: expected to earn"
     gap = f"{abs(insight['gap']):,.3f}"
     if gap == "0.000":
         return f"{how} as much as {insight['runner_up']}"
     than = "less" if insight["gap"] < 0.0 else "more"
     return f"{how} {gap} {than} than {insight['runner_up']}"
+
+
+def _how(insight: Record) -> str:
+    """Say how it came to be drawn; in apprentice mode the incumbent drew it, by its own lights."""
+    if insight["incumbent"] is not None:
+        same = "not the learner's choice" if insight["explored"] else "as the learner would have"
+        return f"decided by the incumbent, {insight['incumbent']}, {same}"
+    return "explored" if insight["explored"] else "the best"
 
 
 def _added(contributions: Sequence[Record]) -> list[str]:

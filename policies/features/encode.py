@@ -112,6 +112,10 @@ class Encoder:
 
     def encode(self, context: Context) -> NDArray[np.float64]:
         """Return x, (D,); it changes nothing."""
+        return np.array(self.numbers_of(context))  # (D,)
+
+    def numbers_of(self, context: Context) -> list[float]:
+        """Return x as plain numbers; it changes nothing."""
         # Plain floats: for so few numbers they are several times faster than arrays.
         x: list[float] = []
         features, columns = context.features, self.columns
@@ -128,7 +132,7 @@ class Encoder:
         for members in columns.sets:
             x += members.row(features.get(members.field))
         x += columns.calendar(context.at, columns.zone(features))
-        return np.array(x)  # (D,)
+        return x
 
     def observe(self, context: Context) -> None:
         """Learn the scale of each number from one more context."""

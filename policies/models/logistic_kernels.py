@@ -45,25 +45,54 @@ def predict(
     variances: Floats,
 ) -> None:
     """Write mean and variance of eta for N rows of z, (N, O, A) each."""
+    for row in range(len(z)):
+        predict_row(
+            mean, variance, levels, coefficients, own, wide, z[row], means[row], variances[row]
+        )
+
+
+@compiled
+def predict_row(
+    mean: Floats,
+    variance: Floats,
+    levels: Positions,
+    coefficients: Floats,
+    own: Floats,
+    wide: int,
+    z: Floats,
+    means: Floats,
+    variances: Floats,
+) -> None:
+    """Write mean and variance of eta for one row of z, (C,), to (O, A) each."""
     outcomes, count = len(mean) - 1, mean.shape[2]
     by_level, spread = np.empty(count), np.empty(count)
-    shared, shared_spread = np.empty(count), np.empty(count)
-    for row in range(len(z)):
-        shared[:] = 0.0
-        shared_spread[:] = 0.0
-        _sweep(mean[outcomes], variance[outcomes], z[row], wide, shared, shared_spread)
-        for outcome in range(outcomes):
-            by_level[:] = shared
-            spread[:] = shared_spread
-            _sweep(mean[outcome], variance[outcome], z[row], wide, by_level, spread)
-            for action in range(len(levels)):
-                total, around = 0.0, 0.0
-                for j in range(levels.shape[1]):
-                    level = levels[action, j]
-                    total += coefficients[action, j] * by_level[level]
-                    around += own[action, j] ** 2 * spread[level]
-                means[row, outcome, action] = total
-                variances[row, outcome, action] = around
+    shared, shared_spread = np.zeros(count), np.zeros(count)
+    _sweep(mean[outcomes], variance[outcomes], z, wide, shared, shared_spread)
+    for outcome in range(outcomes):
+        by_level[:] = shared
+        spread[:] = shared_spread
+        _sweep(mean[outcome], variance[outcome], z, wide, by_level, spread)
+        for action in range(len(levels)):
+            total, around = 0.0, 0.0
+            for j in range(levels.shape[1]):
+                level = levels[action, j]
+                total += coefficients[action, j] * by_level[level]
+                around += own[action, j] ** 2 * spread[level]
+            means[outcome, action] = total
+            variances[outcome, action] = around
+
+
+@compiled
+def worth(mean: Floats, values: Floats, costs: Floats) -> Floats:
+    """Return the sum of value times sigmoid(eta) over the outcomes, less cost, (A,)."""
+    found = np.empty(costs.size)
+    for action in range(costs.size):
+        total = 0.0
+        for outcome in range(values.size):
+            eta = mean[outcome, action]
+            total += values[outcome] / (1.0 + np.exp(700.0 if eta < -700.0 else -eta))
+        found[action] = total - costs[action]
+    return found
 
 
 @compiled

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.jit import compiled
+from policies.models.logistic import Design, Posterior
+from policies.models.logistic_kernels import Positions, predict_row, worth
 from policies.propensities.arms import gaussian_arms, logistic_arms
 from policies.propensities.contest import largest
 
@@ -62,6 +64,41 @@ class Utilities:
         """
         mean, sd = np.ascontiguousarray(self.mean), np.ascontiguousarray(self.sd)  # (O, E)
         return _best(mean, sd, self.values, self.costs, _FINEST / size)
+
+
+def best_of(
+    beliefs: Posterior,
+    design: Design,
+    z: Floats,
+    hope: Floats,
+    alpha: float,
+    values: Floats,
+    costs: Floats,
+    allowed: NDArray[np.bool_],
+    size: int = 128,
+) -> tuple[Floats, Floats]:
+    """Return `Utilities.best` of one customer's allowed actions, and what each is expected to earn.
+
+    All in one piece: between compiled parts, arrays would cost as much as the arithmetic.
+
+    Args:
+        beliefs: of logistic regressions, O outcomes.
+        design: of A actions.
+        z: (C,) [1, x].
+        hope: (O,) by how many sds the means of eta are moved.
+        alpha: the share of the sd that is drawn from.
+        values: (O,) currency, any sign.
+        costs: (A,) currency.
+        allowed: (A,) boolean, at least one true.
+        size: as in `Utilities.best`.
+
+    Returns:
+        (A,) float64, exactly 0 where barred, and (A,) currency.
+    """
+    return _best_of(
+        beliefs.mean, beliefs.variance, design.levels, design.coefficients, design.own, design.wide,
+        z, hope, alpha, values, costs, allowed, _FINEST / size,
+    )  # fmt: skip
 
 
 def best_table(
@@ -139,6 +176,55 @@ def _best(mean: Floats, sd: Floats, values: Floats, costs: Floats, tolerance: fl
     if weights.size > 1:
         tolerance *= _COARSER
     return largest(arms, weights, True, starts, tolerance)
+
+
+@compiled
+def _best_of(
+    mean: Floats,
+    variance: Floats,
+    levels: Positions,
+    coefficients: Floats,
+    own: Floats,
+    wide: int,
+    z: Floats,
+    hope: Floats,
+    alpha: float,
+    values: Floats,
+    costs: Floats,
+    allowed: NDArray[np.bool_],
+    tolerance: float,
+) -> tuple[Floats, Floats]:
+    """Return the probability and the expected reward of each action, (A,) each."""
+    shape = (values.size, costs.size)
+    means, variances = np.empty(shape), np.empty(shape)
+    predict_row(mean, variance, levels, coefficients, own, wide, z, means, variances)
+    found = _best_allowed(means, variances, hope, alpha, values, costs, allowed, tolerance)
+    return found, worth(means, values, costs)
+
+
+@compiled
+def _best_allowed(
+    mean: Floats,
+    variance: Floats,
+    hope: Floats,
+    alpha: float,
+    values: Floats,
+    costs: Floats,
+    allowed: NDArray[np.bool_],
+    tolerance: float,
+) -> Floats:
+    """Return the probability of each action, (A,), from means and variances, (O, A) each."""
+    chosen = np.flatnonzero(allowed)  # (E,)
+    moved, sd = np.empty((values.size, chosen.size)), np.empty((values.size, chosen.size))
+    for o in range(values.size):
+        for e in range(chosen.size):
+            spread = np.sqrt(variance[o, chosen[e]])
+            moved[o, e] = mean[o, chosen[e]] + hope[o] * spread
+            sd[o, e] = alpha * spread
+    shares, found = _best(moved, sd, values, costs[chosen], tolerance), np.zeros(costs.size)
+    for e in range(chosen.size):
+        found[chosen[e]] = shares[e]
+    return found
 
 
 @compiled

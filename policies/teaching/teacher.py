@@ -103,13 +103,13 @@ class Teacher:
 
     def due(self, at: datetime) -> bool:
         """Say whether anything falls due by an instant."""
-        return bool(self._ahead) and self._ahead[0].at <= max(self._clock, at)
+        head = self._head()
+        return head is not None and head.at <= max(self._clock, at)
 
     def until(self, at: datetime) -> Iterator[Lesson]:
         """Yield what the log's clock has made due when it comes to an instant."""
         self._clock = max(self._clock, at)
-        while self._ahead and self._ahead[0].at <= self._clock:
-            first = self._ahead[0]
+        while (first := self._head()) is not None and first.at <= self._clock:
             logged = None if self.silent else self.recall(first.position)  # fails before a change
             self._reached = self._clock
             labels: list[Label] = []
@@ -193,6 +193,35 @@ class Teacher:
             labels += _negative(outcome, sum(weights[delay : reached + 1]) * logged.weight)
         yield from self._lessons(decision, *labels)
 
+    def withdrawn(
+        self, logged: Logged, counted: Mapping[str, tuple[int, datetime]]
+    ) -> Iterator[Lesson]:
+        """Yield what takes back all that a decision has taught, and tell no more of it.
+
+        As of a contact that was never made. What its first lesson showed of the customer, scales
+        and costs, stays learned: that was true.
+
+        Args:
+            logged: the decision.
+            counted: by outcome, how many of it count now, and when the first heard happened.
+        """
+        self._reached = self._clock
+        decision, labels = logged.decision, list[Label]()
+        if not decision.group.teaches:
+            return
+        for outcome, window in logged.windows.items():
+            times, at = counted.get(outcome, (0, decision.at))
+            watch = self._watches.pop((logged.position, outcome), None)
+            weights = self._curve(outcome).weights(logged.position)
+            told = passed(decision.at, window, self._clock) + 1
+            if times:
+                known = None if watch is None else watch.delay
+                told = age_of(decision.at, window, at) if known is None else known
+                labels.append(Label(outcome, happened=True, weight=-times * logged.weight))
+            given = 1.0 if weights is None else sum(weights[:told])
+            labels += _negative(outcome, -given * logged.weight)
+        yield from self._lessons(decision, *labels)
+
     def facts(self) -> dict[str, Any]:
         """Return the state as plain values for JSON: curves, clock, where to read again from.
 
@@ -226,6 +255,12 @@ class Teacher:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise SnapshotError(f"the state of a teacher lacks a part: {error!r}") from error
 
+    def _head(self) -> _Due | None:
+        """Return what falls due next; what was waited for in vain is dropped on the way."""
+        while self._ahead and self._ahead[0][1:3] not in self._watches:
+            heapq.heappop(self._ahead)
+        return self._ahead[0] if self._ahead else None
+
     def _curve(self, outcome: str) -> Curve:
         return self._curves.setdefault(outcome, Curve())
 
@@ -240,7 +275,9 @@ class Teacher:
     def _reach(self, due: _Due) -> Iterator[Label]:
         """Let a watch reach an age: learn that nothing has happened, or count what has."""
         key = due.position, due.outcome
-        watch = self._watches[key]
+        watch = self._watches.get(key)
+        if watch is None:
+            return
         if watch.delay is None:
             ahead = (watch.weights or ())[due.age + 1 : due.age + 2]
             yield from _negative(due.outcome, sum(ahead) * watch.weight)

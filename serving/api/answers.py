@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from agents.actions import Action
 from agents.content import Rendered
-from agents.decisions import Decision
-from serving.decider import Decided
-from serving.recorder import Recorded
+from serving.deciding.decider import Decided
+from serving.hearing.corrector import Corrected
+from serving.hearing.reported import Recorded
 from serving.settings import ClockKind
 
 
@@ -111,40 +111,6 @@ class InstantFeature(BaseModel):
     instant: datetime
 
 
-class WholeDecision(BaseModel):
-    """A decision with everything needed to audit and replay it; lists run over `actions`."""
-
-    position: int
-    decision_id: str
-    at: datetime
-    agent: str
-    revision: str
-    policy: str
-    snapshot: str
-    group: str
-    reason: str
-    customer: str
-    features: dict[str, bool | int | float | str | list[str] | InstantFeature]
-    contacts: list[ContactAnswer]
-    events: list[PastEventAnswer]
-    usage: dict[str, float] = Field(description="what was used of budgets, by counter and bucket")
-    placement: str
-    actions: list[str]
-    mask: list[str | None] = Field(description="why each action was barred, null if it was not")
-    distribution: list[float]
-    expected: list[float | None] = Field(description="expected reward of each action in currency")
-    action: int = Field(description="position of the drawn action")
-    action_id: str
-    propensity: float
-    floor: float
-    explored: bool
-    send_at: datetime | None
-    arbitration: ArbitrationAnswer | None
-    outcomes: list[EventAnswer]
-    reward: float
-    closes_at: datetime
-
-
 class OutcomeAnswer(BaseModel):
     """A recorded outcome: what it was credited to, what it counts for, whether it was known."""
 
@@ -152,28 +118,9 @@ class OutcomeAnswer(BaseModel):
     decision_id: str = Field(description="empty if it followed no decision")
     counted: list[str] = Field(description="the agent's outcomes that it counts for")
     replayed: bool
-
-
-class AgentAnswer(BaseModel):
-    """An agent's active revision."""
-
-    agent: str
-    revision: str
-    actions: int
-    changed: bool
-
-
-class ListedAgent(BaseModel):
-    """The name of an agent and its active revision."""
-
-    agent: str
-    revision: str
-
-
-class AgentText(ListedAgent):
-    """An agent's active revision and the YAML it was submitted as."""
-
-    yaml: str
+    pending: bool = Field(description="the decision is not there yet; it is waited for")
+    adjusts: str | None = Field(description="of a correction: what it corrects")
+    uncounted: list[str] = Field(description="the agent's outcomes that count once less by it")
 
 
 class AliveAnswer(BaseModel):
@@ -200,20 +147,37 @@ class ReadyAnswer(BaseModel):
 def decision_answer(decided: Decided) -> dict[str, Any]:
     """Return what `DecisionAnswer` describes, as JSON values."""
     decision = decided.decision
-    plain = ("decision_id", "agent", "revision", "policy", "snapshot", "group", "reason")
-    return {name: getattr(decision, name) for name in plain} | {
+    return {
+        "decision_id": decision.decision_id,
+        "agent": decision.agent,
+        "revision": decision.revision,
+        "policy": decision.policy,
+        "snapshot": decision.snapshot,
+        "group": decision.group,
+        "reason": decision.reason,
         "at": decision.at.isoformat(),
-        "action": _action(decided.revision.actions[decision.action], decision, decided.content),
+        "action": action_answer(
+            decided.revision.actions[decision.action], decision.send_at, decided.content
+        ),
         "propensity": decision.propensity,
         "explored": decision.explored,
         "arbitration": decided.arbitration,
     }
 
 
-def _action(action: Action, decision: Decision, content: Rendered | None) -> dict[str, Any]:
-    names = ("id", "offer", "kind", "variant", "channel", "window", "includes")
-    return {name: getattr(action, name) for name in names} | {
-        "send_at": None if decision.send_at is None else decision.send_at.isoformat(),
+def action_answer(
+    action: Action, send_at: datetime | None, content: Rendered | None
+) -> dict[str, Any]:
+    """Return what `ActionAnswer` describes, as JSON values."""
+    return {
+        "id": action.id,
+        "offer": action.offer,
+        "kind": action.kind,
+        "variant": action.variant,
+        "channel": action.channel,
+        "window": action.window,
+        "includes": action.includes,
+        "send_at": None if send_at is None else send_at.isoformat(),
         "content": None if content is None else _content(content),
     }
 
@@ -234,4 +198,20 @@ def outcome_answer(recorded: Recorded) -> dict[str, Any]:
         "decision_id": recorded.event.decision_id,
         "counted": list(recorded.counted),
         "replayed": recorded.replayed,
+        "pending": recorded.pending,
+        "adjusts": None,
+        "uncounted": [],
+    }
+
+
+def correction_answer(corrected: Corrected) -> dict[str, Any]:
+    """Return what `OutcomeAnswer` describes of a correction, as JSON values."""
+    return {
+        "outcome_id": corrected.correction.correction_id,
+        "decision_id": corrected.event.decision_id,
+        "counted": [],
+        "replayed": corrected.replayed,
+        "pending": False,
+        "adjusts": corrected.correction.outcome_id,
+        "uncounted": list(corrected.lost),
     }

@@ -1,27 +1,47 @@
-"""Decisions: make one, look one up."""
+"""Decisions: make one."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
-from agents.errors import UnknownNameError
-from agents.rewards import closes_at, reward
-from serving.api.answers import DecisionAnswer, WholeDecision, decision_answer
+from serving.api.answers import decision_answer
+from serving.api.options import DecisionWithOptions, alternatives, insight_of
 from serving.api.problems import BODY, problems
+from serving.api.reply import Reply
 from serving.api.strict import StrictRoute, fingerprint
-from serving.api.wire import DecisionBody, Identifier
-from serving.decider import DecisionRequest
-from serving.ledger import Ledger
-from serving.runtime import Runtime, runtime_of
+from serving.api.wire import Asking, DecisionBody, Identifier, Line
+from serving.deciding.attempt import submit_decision
+from serving.deciding.decider import DecisionRequest
+from serving.runtime import runtime_of
+from serving.watching.metrics import Stopwatch
+from serving.watching.watch import note
+
+_REPLAYED = ((b"idempotent-replay", b"true"),)
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=StrictRoute)
 
 
-@router.post("", response_model=DecisionAnswer, responses=problems(*BODY, 404))
+def request_of(asking: Asking, line: Line, key: str | None) -> DecisionRequest:
+    """Make the question of a body, or of a line of a batch: the same for the same content."""
+    return DecisionRequest(
+        agents=asking.asked,
+        customer=line.customer,
+        features=line.features,
+        fingerprint=fingerprint(
+            asking.agent, asking.agents, line.customer, line.features, line.placement,
+            line.channels, asking.at,
+        ),
+        key=key,
+        at=asking.at,
+        placement=line.placement or "",
+        channels=tuple(line.channels or ()),
+    )  # fmt: skip
+
+
+@router.post("", response_model=DecisionWithOptions, responses=problems(*BODY, 404))
 async def make_decision(
     body: DecisionBody,
     request: Request,
@@ -30,49 +50,22 @@ async def make_decision(
     """Choose the best allowed action for one customer now, or none.
 
     Of several `agents`, arbitration chooses one; only its decision is made.
-    With an `Idempotency-Key`, a retry of the same request returns the same decision.
+    With an `Idempotency-Key`, a retry of the same request returns the same decision, with the
+    alternatives and the explanation that this request asks for.
     """
-    runtime = runtime_of(request.app)
-    ask = DecisionRequest(
-        agents=body.asked,
-        customer=body.customer,
-        features=body.features,
-        fingerprint=fingerprint(
-            body.agent, body.agents, body.customer, body.features, body.placement, body.at
-        ),
-        key=idempotency_key,
-        at=body.at,
-        placement=body.placement or "",
+    runtime = runtime_of(request)
+    ask = request_of(body, body, idempotency_key)
+    watch = Stopwatch()
+    work = submit_decision(runtime.writer, runtime.decider, ask, watch)
+    decided = await work  # if the caller goes, only the waiting ends; the job is queued
+    runtime.meters.decided(decided.decision, watch, replayed=decided.replayed)
+    note(request.scope, decision_id=decided.decision.decision_id)
+    answer = decision_answer(decided)
+    decision, revision = decided.decision, decided.revision
+    answer["alternatives"] = (
+        None if body.top is None else alternatives(decision, revision, body.top)
     )
-    work = runtime.writer.submit(lambda ledger: runtime.decider.decide(ledger, ask))
-    decided = await asyncio.shield(work)
-    headers = {"Idempotent-Replay": "true"} if decided.replayed else None
-    return Response(
-        orjson.dumps(decision_answer(decided)), headers=headers, media_type="application/json"
+    answer["insight"] = (
+        await insight_of(runtime.agents, decision, revision) if body.explain else None
     )
-
-
-def _whole(runtime: Runtime, ledger: Ledger, decision_id: str) -> dict[str, Any]:
-    stored = ledger.find_decision(decision_id)
-    if stored is None:
-        raise UnknownNameError(f"there is no decision {decision_id!r}")
-    decision = stored.decision
-    revision = runtime.agents.revision(ledger, decision.revision)
-    events = ledger.find_events(decision_id)
-    return decision.to_record() | {
-        "position": stored.position,
-        "action_id": decision.action_id,
-        "propensity": decision.propensity,
-        "arbitration": stored.arbitration,
-        "outcomes": [event.to_record() for event in events],
-        "reward": reward(revision.agent, revision.actions[decision.action], decision.at, events),
-        "closes_at": closes_at(revision.agent, decision.at).isoformat(),
-    }
-
-
-@router.get("/{decision_id}", response_model=WholeDecision, responses=problems(404, 422, 503))
-async def get_decision(decision_id: Identifier, request: Request) -> Response:
-    """Return a decision whole: context, every action's reason or probability, outcomes, reward."""
-    runtime = runtime_of(request.app)
-    work = runtime.writer.submit(lambda ledger: _whole(runtime, ledger, decision_id))
-    return Response(orjson.dumps(await asyncio.shield(work)), media_type="application/json")
+    return Reply(orjson.dumps(answer), headers=_REPLAYED if decided.replayed else ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from serving.api.answers import AliveAnswer, ReadyAnswer
 from serving.api.problems import problems
 from serving.ledger import Ledger
 from serving.runtime import Runtime, runtime_of
+from serving.security.principal import principal_of
 
 router = APIRouter(tags=["health"])
 
@@ -22,18 +24,25 @@ async def healthz() -> AliveAnswer:
     return AliveAnswer(status="alive")
 
 
-def _ready(runtime: Runtime, ledger: Ledger) -> dict[str, Any]:
+def _agents(ledger: Ledger, runtime: Runtime) -> dict[str, Any]:
     every = {name: runtime.agents.current(ledger, name) for name in ledger.active()}
-    agents = {
+    return {
         name: {"revision": active.revision.id, "snapshot": active.snapshot}
         for name, active in every.items()
     }
-    return {"status": "ready", "clock": runtime.settings.clock, "agents": agents}
 
 
 @router.get("/readyz", response_model=ReadyAnswer, responses=problems(503))
 async def readyz(request: Request) -> Response:
-    """Say that decisions can be made, by which revisions and snapshots; 503 if not."""
-    runtime = runtime_of(request.app)
-    answer = runtime.writer.submit(lambda ledger: _ready(runtime, ledger))
-    return Response(orjson.dumps(await asyncio.shield(answer)), media_type="application/json")
+    """Say that decisions can be made, by which revisions and snapshots; 503 if not.
+
+    Where keys are asked for, only the holder of one is told of the agents of its workspace.
+    """
+    own = runtime_of(request) if principal_of(request).scopes else None
+    agents: dict[str, Any] = {}
+    for runtime in request.app.state.runtimes.values():
+        answer = await asyncio.shield(runtime.writer.submit(partial(_agents, runtime=runtime)))
+        agents = answer if runtime is own else agents
+    clock = request.app.state.runtime.settings.clock
+    content = {"status": "ready", "clock": clock, "agents": agents}
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from agents.errors import (
+    ConflictError,
     ContextError,
     DocumentError,
     NextbestError,
@@ -21,11 +22,13 @@ from agents.errors import (
     UnknownNameError,
 )
 from serving.api.strict import BodyError
+from serving.security.scopes import TABLE, Scopes
 
 _STATUS: dict[type[NextbestError], tuple[int, str]] = {
     DocumentError: (422, "The document cannot be accepted"),
     ContextError: (422, "The request does not fit"),
     UnknownNameError: (404, "There is no such thing"),
+    ConflictError: (409, "Something else has happened meanwhile"),
     SnapshotError: (503, "A snapshot cannot be used"),
     StateError: (503, "The server cannot do this now"),
 }
@@ -35,6 +38,8 @@ BODY = (400, 413, 415, 422, 503)
 """Statuses of the errors that every request with a body may meet."""
 
 _MOST_FAULTS = 10
+_NO_ROUTE = "there is no such route; /openapi.json has all of them, without a slash at the end"
+_SCOPES = Scopes(TABLE)
 
 
 class Problem(BaseModel):
@@ -59,6 +64,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def document(status: int, title: str, detail: str, **members: Any) -> dict[str, Any]:
+    """Return what a problem document holds, as plain JSON values."""
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+
+
 def problem(
     status: int,
     title: str,
@@ -68,39 +78,66 @@ def problem(
     **members: Any,
 ) -> JSONResponse:
     """Make a problem document."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    content = document(status, title, detail, **members)
     every = dict(headers or {}) | ({"Retry-After": "1"} if status == 503 else {})
     return JSONResponse(content, status, every, media_type="application/problem+json")
 
 
-def _explain(error: dict[str, Any]) -> str:
+def explain(error: Mapping[str, Any]) -> str:
+    """Return in one line what pydantic found wrong in a body."""
     place = ".".join(str(part) for part in error["loc"] if part != "body") or "body"
-    message = error["msg"][:1].lower() + error["msg"][1:]
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
     return f"{place}: {message}"
+
+
+async def refused(_request: Request, error: NextbestError) -> JSONResponse:
+    """Answer what was refused in words of our own."""
+    return problem(**refusal(error))
+
+
+async def failed(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer what went wrong in a way that nobody foresaw."""
+    return problem(500, "Unexpected error", "the server's log has the details")
+
+
+def refusal(error: NextbestError) -> dict[str, Any]:
+    """Return status, title, detail and members of what was refused in words of our own."""
+    status, title = _STATUS.get(type(error), (500, "Unexpected error"))
+    place: dict[str, Any] = {}
+    if isinstance(error, DocumentError):
+        place = {"file": error.file, "line": error.line, "column": error.column}
+    if isinstance(error, ConflictError):
+        place = error.members
+    return {"status": status, "title": title, "detail": str(error), **place}
+
+
+def _not_allowed(request: Request) -> JSONResponse:
+    """Name every method of a path: the framework knows only the one of the route that it met."""
+    methods = ", ".join(_SCOPES.methods(request.url.path))
+    return problem(
+        405, "Method Not Allowed", f"expected {methods}, got {request.method[:20]}",
+        headers={"Allow": methods},
+    )  # fmt: skip
 
 
 def install_problems(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
-
-    @app.exception_handler(NextbestError)
-    async def refused(_request: Request, error: NextbestError) -> JSONResponse:
-        status, title = _STATUS.get(type(error), (500, "Unexpected error"))
-        place: dict[str, Any] = {}
-        if isinstance(error, DocumentError):
-            place = {"file": error.file, "line": error.line, "column": error.column}
-        return problem(status, title, str(error), **place)
+    app.exception_handler(NextbestError)(refused)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [_explain(fault) for fault in error.errors()[:_MOST_FAULTS]]
+        faults = [explain(fault) for fault in error.errors()[:_MOST_FAULTS]]
         return problem(422, "The request does not fit", faults[0], errors=faults)
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return _not_allowed(request)
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem(404, "Not Found", _NO_ROUTE)
         own = isinstance(error, BodyError)
         title = "The body cannot be accepted" if own else HTTPStatus(error.status_code).phrase
         return problem(error.status_code, title, str(error.detail), headers=error.headers)
 
-    @app.exception_handler(Exception)
-    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
-        return problem(500, "Unexpected error", "the server's log has the details")
+    app.exception_handler(Exception)(failed)

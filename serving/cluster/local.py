@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from ray import serve
 
 from agents.errors import StateError
 from serving.cluster.deployment import NAME, build
-from serving.settings import Settings
+from serving.running.environment import haproxy_wanted
+from serving.running.ports import check_private
+from serving.settings import LEDGER_ENV, Settings, base_url
 
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray accepts; nothing large passes through it
+_LOOPBACK = "127.0.0.1"
 
 
 @contextlib.contextmanager
@@ -27,10 +31,13 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
         private: a short path for Ray's own files.
 
     Raises:
-        StateError: the replica does not start.
+        StateError: the replica does not start, or a port of Ray's own is open to other machines.
     """
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    if settings.ledger_url:  # to the replicas by their environment, never as an argument
+        os.environ[LEDGER_ENV] = settings.ledger_url
     ray.init(
+        address="local",  # never a Ray that happens to run here already
         num_cpus=4,  # logical; the replica asks for none
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
@@ -40,11 +47,16 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
     )
     try:
         serve.start(
-            http_options={"host": settings.host, "port": settings.port},
+            # HAProxy alone faces the outside; Ray and the replicas behind it stay on loopback
+            http_options={
+                "host": _LOOPBACK if haproxy_wanted() else settings.host,
+                "port": settings.port,
+            },
             logging_config={"enable_access_log": False, "log_level": "WARNING"},
         )
         _deploy(settings)
-        yield f"http://{settings.host}:{settings.port}"
+        check_private(os.getpid(), settings.port)
+        yield base_url(settings)
     finally:
         # Serve's controller dies while answering its own shutdown, which Ray prints as a failure.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -54,6 +66,14 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
 
 def _deploy(settings: Settings) -> None:
     try:
-        serve.run(build(settings), name=NAME, route_prefix="/")
+        ledger_env = LEDGER_ENV if settings.ledger_url else ""
+        serve.run(build(settings, ledger_env), name=NAME, route_prefix="/")
     except RuntimeError as error:
-        raise StateError(f"Ray Serve could not start the replica: {error}") from error
+        raise StateError(f"Ray Serve could not start the replica: {_reason(error)}") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """Find the replica's own words, which Serve keeps to itself when it gives up."""
+    deployments = serve.status().applications[NAME].deployments.values()
+    said = [line for found in deployments for line in found.message.splitlines() if line.strip()]
+    return said[-1] if said else str(error)

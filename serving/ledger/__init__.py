@@ -1,15 +1,19 @@
 """The ledger: the durable, transactional record that decisions are read from and written to."""
 
-from serving.ledger.base import Entry, Ledger, LedgerReader, StoredDecision, StoredOutcome
-from serving.ledger.sqlite import SqliteLedger
-from serving.ledger.sqlite_reader import SqliteReader
+from serving.ledger.base import Ledger, LedgerReader
+from serving.ledger.opening import open_ledger, open_reader
+from serving.ledger.records import Entry, EntryKind, StoredDecision, StoredOutcome
+from serving.ledger.sqlite import SqliteLedger, SqliteReader
 
 __all__ = [
     "Entry",
+    "EntryKind",
     "Ledger",
     "LedgerReader",
     "SqliteLedger",
     "SqliteReader",
     "StoredDecision",
     "StoredOutcome",
+    "open_ledger",
+    "open_reader",
 ]

@@ -7,33 +7,167 @@ checked at start; apsw brings its own SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import apsw
-import orjson
 
-from agents.context import Contact, PastEvent
-from agents.counters import Charge
-from agents.decisions import Decision, OutcomeEvent
 from agents.errors import StateError
-from serving.ledger.base import StoredDecision, StoredOutcome
-from serving.ledger.sqlite_file import make_private, prepare, take_lock
-from serving.ledger.sqlite_reader import SqliteReader, to_micros
+from serving.ledger.base import Ledger, LedgerReader
+from serving.ledger.database import Moment, Row, Statement
+from serving.ledger.sqlite_file import check_version, make_private, prepare, take_lock
 
 _SAFE_SQLITE = 3_051_003
+_ATTEMPTS = 3  # each waits for readers as long as the connection's busy timeout says
+
+MOST_SCRUBBED = 256 * 2**20
+"""Bytes of a file that is written anew while the server waits: about two seconds."""
 
 
-class SqliteLedger(SqliteReader):
-    """The one writer of an embedded ledger; used by one thread at a time."""
+class SqliteDatabase:
+    """A connection to an SQLite file.
 
-    def __init__(self, connection: apsw.Connection, lock: IO[bytes]) -> None:
-        super().__init__(connection)
+    Args:
+        connection: prepared as `sqlite_file` does.
+        lock: held by the one writer, None for a reader.
+    """
+
+    remote = False
+    moment: Moment | None = None  # this machine's clock will do
+
+    def __init__(self, connection: apsw.Connection, lock: IO[bytes] | None = None) -> None:
+        self.connection = connection
+        self._cursor = connection.cursor()  # one for all: made anew, it costs as much as an answer
         self._lock = lock
-        self._position = self.last_position()
+
+    @property
+    def changes(self) -> int:
+        """A number that is another once a row was written; -1 outside of a transaction."""
+        return self.connection.total_changes() if self.connection.in_transaction else -1
+
+    def foresee(self, statements: Iterable[Statement]) -> None:
+        """Do nothing: an answer is no journey away."""
+
+    def rows(self, sql: str, values: Row = ()) -> list[Row]:
+        """Run a statement and return its rows.
+
+        Raises:
+            StateError: the database cannot do it now.
+        """
+        try:
+            return self._cursor.execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise StateError(f"the ledger cannot be used now: {error}") from error
+
+    def run(self, sql: str, values: Row = ()) -> None:
+        """Run a statement that returns nothing, inside a transaction.
+
+        Raises:
+            StateError: the database cannot do it now, or has undone the transaction, as after a
+                full disk; what came now would be committed alone.
+        """
+        self._require_transaction()
+        self._do(sql, values)
+
+    def _do(self, sql: str, values: Row = ()) -> None:
+        try:
+            self._cursor.execute(sql, values)
+        except apsw.Error as error:
+            raise StateError(f"the ledger cannot be used now: {error}") from error
+
+    def _require_transaction(self) -> None:
+        if not self.connection.in_transaction:
+            raise StateError("the transaction was undone; nothing of it is kept")
+
+    def run_many(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run a statement that returns nothing once for each row of values.
+
+        Raises:
+            StateError: the database cannot do it now.
+        """
+        self._require_transaction()
+        try:
+            self.connection.executemany(sql, rows)
+        except apsw.Error as error:
+            raise StateError(f"the ledger cannot be used now: {error}") from error
+
+    def begin(self) -> None:
+        """Open a transaction that nobody else writes beside."""
+        self._do("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make the transaction durable; returns when it is on disk."""
+        self._do("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is open."""
+        if self.connection.in_transaction:
+            self._do("ROLLBACK")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what is inside if it raises, and nothing else of the transaction.
+
+        Raises:
+            StateError: there is no transaction, as after a full disk, when SQLite undoes the
+                whole; a savepoint would then open one of its own and commit it.
+        """
+        self._require_transaction()
+        self._do("SAVEPOINT job")
+        try:
+            yield
+            self._do("RELEASE job")
+        except BaseException:
+            self._undo_job()
+            raise
+
+    def _undo_job(self) -> None:
+        """Undo the open savepoint; if that fails, the whole transaction."""
+        try:
+            self._do("ROLLBACK TO job")
+            self._do("RELEASE job")
+        except StateError:
+            self.rollback()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Read everything inside as it stands at the first reading, whatever is written beside."""
+        self._do("BEGIN")
+        try:
+            yield
+        finally:
+            self._do("COMMIT")
+
+    def scrub(self, *, whole: bool) -> bool:
+        """Write the file anew, unless it is large, and empty the write-ahead log.
+
+        Overwriting what is deleted (`secure_delete`) is not enough: rows that moved between two
+        pages of an index may have left a copy behind. Readers beside may keep the log from being
+        emptied for a moment.
+        """
+        size = self.rows("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        anew = whole or bool(size[0][0] <= MOST_SCRUBBED)
+        if anew:
+            self._do("VACUUM")
+        return self._empty_log() and anew
+
+    def _empty_log(self) -> bool:
+        for _ in range(_ATTEMPTS):
+            if self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0:
+                return True
+        return False
+
+    def close(self) -> None:
+        """Close the connection and let the next writer in."""
+        self.connection.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+class SqliteLedger(Ledger):
+    """The one writer of an embedded ledger."""
 
     @classmethod
     def open(cls, path: Path, *, wait_s: float = 15.0) -> Self:
@@ -56,203 +190,34 @@ class SqliteLedger(SqliteReader):
                 connection = apsw.Connection(str(path))
                 undo.callback(connection.close)
                 prepare(connection, path)
-                ledger = cls(connection, lock)
+                ledger = cls(SqliteDatabase(connection, lock))
             except (OSError, apsw.Error) as error:
                 raise StateError(f"the ledger {path} cannot be opened: {error}") from error
             undo.pop_all()
         return ledger
 
-    def begin(self) -> None:
-        """Open a transaction; the remains of one that could not be undone are undone first."""
-        self.rollback()
-        self._rows("BEGIN IMMEDIATE")
-        self._position = self.last_position()
 
-    def commit(self) -> None:
-        """Make the transaction durable; returns when it is on disk."""
-        self._rows("COMMIT")
+class SqliteReader(LedgerReader):
+    """A read-only view of an embedded ledger, safe beside the writer in another process."""
 
-    def rollback(self) -> None:
-        """Undo the transaction, if one is open."""
-        if self._db.in_transaction:
-            self._rows("ROLLBACK")
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what is inside if it raises, and nothing else of the transaction.
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing ledger for reading.
 
         Raises:
-            StateError: there is no transaction, as after a full disk, when SQLite undoes the
-                whole; a savepoint would then open one of its own and commit it.
+            StateError: there is no such ledger, or it is of another version.
         """
-        if not self._db.in_transaction:
-            raise StateError("the transaction was undone; nothing of it is kept")
-        start = self._position
-        self._rows("SAVEPOINT job")
+        connection: apsw.Connection | None = None
         try:
-            yield
-            self._rows("RELEASE job")
-        except BaseException:
-            self._position = start
-            self._undo_job()
-            raise
-
-    def _undo_job(self) -> None:
-        """Undo the open savepoint; if that fails, the whole transaction."""
-        try:
-            self._rows("ROLLBACK TO job")
-            self._rows("RELEASE job")
-        except StateError:
-            self.rollback()
-
-    def find_by_key(self, key: str) -> StoredDecision | None:
-        """Return the decision made under an idempotency key."""
-        return self._decision("key", key)
-
-    def find_outcome(self, outcome_id: str) -> StoredOutcome | None:
-        """Return an outcome by its id."""
-        row = self._row(
-            "SELECT request, body FROM outcome JOIN log USING (position) WHERE outcome_id = ?",
-            (outcome_id,),
-        )
-        if row is None:
-            return None
-        body = orjson.loads(row[1])
-        event = OutcomeEvent.from_record(body["event"])
-        return StoredOutcome(row[0], tuple(body["counted"]), event)
-
-    def active_revision(self, agent: str) -> str | None:
-        """Return the id of an agent's active revision."""
-        row = self._row("SELECT revision_id FROM active WHERE agent = ?", (agent,))
-        return None if row is None else row[0]
-
-    def find_yaml(self, revision_id: str) -> str | None:
-        """Return the YAML that a revision was submitted as."""
-        row = self._row("SELECT yaml FROM revision WHERE revision_id = ?", (revision_id,))
-        return None if row is None else row[0]
-
-    def add_decision(
-        self,
-        decision: Decision,
-        contact: Contact | None,
-        *,
-        key: str | None,
-        request: bytes,
-        closes: datetime,
-        arbitration: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Append a decision and its contact; return its position."""
-        record = decision.to_record()
-        if arbitration is not None:
-            record["arbitration"] = arbitration
-        aged_from = decision.at if contact is None else contact.at
-        position = self._append("decision", record, aged_from, closes)
-        self._rows(
-            "INSERT INTO decision VALUES (?, ?, ?, ?)",
-            (decision.decision_id, key, request, position),
-        )
-        if contact is not None:
-            self._rows(
-                "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    decision.context.customer, to_micros(contact.at), position,
-                    decision.decision_id, contact.agent, contact.offer, contact.kind,
-                    contact.channel, contact.action, " ".join(contact.includes),
-                ),
-            )  # fmt: skip
-        return position
-
-    def add_outcome(
-        self,
-        event: OutcomeEvent,
-        past: PastEvent,
-        *,
-        counted: Iterable[str],
-        request: bytes,
-        closes: datetime,
-    ) -> int:
-        """Append an outcome, and what later decisions remember of it; return its position."""
-        body = {"event": event.to_record(), "counted": list(counted)}
-        position = self._append("outcome", body, event.at, closes)
-        self._rows(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?)",
-            (event.outcome_id, event.decision_id, request, position),
-        )
-        self._rows(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                event.customer, to_micros(past.at), position, past.event, past.decision_id,
-                past.agent, past.offer, past.kind, past.channel, past.action,
-                " ".join(past.includes),
-            ),
-        )  # fmt: skip
-        return position
-
-    def charge(self, charges: Iterable[Charge]) -> None:
-        """Add to the organisation's counters."""
-        for charge in charges:
-            self._rows(
-                "INSERT INTO usage VALUES (?, ?, ?)"
-                " ON CONFLICT (counter, bucket) DO UPDATE SET amount = amount + excluded.amount",
-                charge,
-            )
-
-    def prune(self, before: datetime, now: datetime, *, until: int, limit: int) -> int:
-        """Remove the oldest decisions and outcomes with all that was indexed of them."""
-        rows = self._rows(
-            "DELETE FROM log WHERE position IN ("
-            " SELECT position FROM log WHERE at < ? AND closes <= ? AND position <= ?"
-            " AND position < (SELECT max(position) FROM log) ORDER BY at LIMIT ?"
-            ") RETURNING position",
-            (to_micros(before), to_micros(now), until, limit),
-        )
-        return len(rows)
-
-    def prune_usage(self, first: Mapping[str, int]) -> int:
-        """Remove what lies before the first bucket of each counter; return how much it was."""
-        sql = "DELETE FROM usage WHERE counter = ? AND bucket < ? RETURNING bucket"
-        return sum(len(self._rows(sql, counter)) for counter in first.items())
-
-    def activate(self, agent: str, revision_id: str, *, yaml: str, source: bytes) -> int:
-        """Store a revision and make it the agent's active one; return the log's position."""
-        self._rows(
-            "INSERT INTO revision VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (revision_id, agent, yaml, source),
-        )
-        self._rows(
-            "INSERT INTO active VALUES (?, ?)"
-            " ON CONFLICT (agent) DO UPDATE SET revision_id = excluded.revision_id",
-            (agent, revision_id),
-        )
-        return self._append("revision", {"agent": agent, "revision": revision_id})
-
-    def note(self, name: str, value: str | None = None) -> str | None:
-        """Return a named note of the server to itself; with a value, set it first."""
-        if value is not None:
-            self._rows(
-                "INSERT INTO note VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, value),
-            )
-        row = self._row("SELECT value FROM note WHERE name = ?", (name,))
-        return None if row is None else row[0]
-
-    def close(self) -> None:
-        """Close the connection and let the next writer in."""
-        super().close()
-        self._lock.close()
-
-    def _append(
-        self,
-        kind: str,
-        body: Mapping[str, Any],
-        at: datetime | None = None,
-        closes: datetime | None = None,
-    ) -> int:
-        self._position += 1
-        times = (None if instant is None else to_micros(instant) for instant in (at, closes))
-        self._rows(
-            "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
-            (self._position, kind, *times, orjson.dumps(body)),
-        )
-        return self._position
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5_000)
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("SELECT 1 FROM log LIMIT 1").fetchall()
+            check_version(connection, path)
+        except (apsw.Error, StateError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, StateError):
+                raise
+            raise StateError(f"expected a ledger at {path}: {error}") from error
+        return cls(SqliteDatabase(connection))

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from agents.context import Contact
+from agents.corrections import Correction
 from agents.decisions import Decision, OutcomeEvent, Reason
 from agents.groups import Group
-from agents.memory import Memory, newly_counted, past_event, takes
+from agents.memory import Memory, past_event, takes
 from agents.revision import Revision
+from agents.rewards import newly_counted
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -175,5 +178,81 @@ def test_an_event_after_none_has_no_contact(decided: Decide, noon: datetime) -> 
 
 def test_newly_counted_changes_nothing(revision: Revision, decided: Decide, noon: datetime) -> None:
     before = [event("bought", noon)]
-    assert newly_counted(revision, decided(), before, event("bought", noon, "o2")) == ["again"]
+    assert newly_counted(revision.agent, decided().at, before, event("bought", noon, "o2")) == [
+        "again"
+    ]
     assert len(before) == 1
+
+
+def test_what_is_taken_back_is_forgotten_and_given_back(
+    revision: Revision, decided: Decide, features: dict[str, object], noon: datetime
+) -> None:
+    memory, at = Memory(), noon + timedelta(hours=1)
+
+    def state() -> tuple[object, ...]:
+        context = memory.recall(revision, "ann", at, features)
+        return context.contacts, context.events, dict(context.usage)
+
+    untouched = state()
+    memory.keep(decided(), revision)
+    memory.keep(decided(name="d2"), revision)
+    before = state()
+    assert memory.hear(event("bought", noon + TICK)) == ["again", "bought"]
+    memory.hear(event("bounced", noon + TICK, "o2"))
+    after_failure = state()
+    memory.hear(event("bounced", noon + TICK, "o3"))
+    assert memory.correct(Correction("c0", "o1", at, {"amount": 3.0})) == []
+    assert memory.correct(Correction("c1", "o2", at)) == []
+    assert state() == after_failure  # another failure of the same contact stands
+    assert memory.correct(Correction("c2", "o1", at)) == ["again", "bought"]
+    assert memory.correct(Correction("c3", "o1", at)) == []
+    memory.correct(Correction("c4", "o3", at))
+    assert state() == before
+    memory.hear(event("bounced", noon + TICK, "o4"))
+    assert memory.give_back("d1")
+    assert not memory.give_back("d1")
+    assert memory.hear(event("bought", noon + 2 * TICK, "o5")) == []  # followed no contact
+    assert memory.correct(Correction("c5", "o5", at)) == []
+    memory.correct(Correction("c6", "o4", at))
+    assert memory.give_back("d2")
+    assert state() == untouched
+    with pytest.raises(KeyError):
+        memory.correct(Correction("c7", "unheard", at))
+
+
+def test_who_objects_is_known_until_the_later_end(
+    revision: Revision, features: dict[str, object], noon: datetime
+) -> None:
+    memory = Memory()
+
+    def suppressed(at: datetime) -> tuple[str, ...]:
+        return memory.recall(revision, "ann", at, features).suppressed
+
+    memory.suppress("ann", ["sms"], noon + DAY)
+    memory.suppress("ann", ["sms"], noon + TICK)
+    assert (suppressed(noon + DAY - TICK), suppressed(noon + DAY)) == (("sms",), ())
+    memory.suppress("ann")
+    memory.suppress("ann", until=noon)
+    assert suppressed(noon + 900 * DAY) == ("*",)
+    mask = revision.mask(memory.recall(revision, "ann", noon, features))
+    assert set(mask.reasons[1:]) == {"suppressed: the customer is not to be contacted"}
+    memory.lift("ann", ["*"])
+    context = memory.recall(revision, "ann", noon, features)
+    assert context.suppressed == ("sms",)
+    reasons = dict(zip(revision.action_ids, revision.mask(context).reasons, strict=True))
+    barred = {name for name, reason in reasons.items() if reason and "suppressed" in reason}
+    assert barred == {name for name in revision.action_ids if "@sms" in name}
+    memory.lift("ann")
+    assert suppressed(noon) == ()
+    assert memory.recall(revision, "bob", noon, features).suppressed == ()
+
+
+def test_a_contact_made_elsewhere_is_recalled_and_credited_with_nothing(
+    revision: Revision, features: dict[str, object], noon: datetime
+) -> None:
+    memory = Memory()
+    memory.meet("ann", Contact(noon, "", "", "", "sms", "", (), "elsewhere:1"))
+    (contact,) = memory.recall(revision, "ann", noon + DAY, features).contacts
+    assert contact.channel == "sms"
+    assert memory.hear(event("bought", noon + TICK, decision="")) == []
+    assert set(memory.recall(revision, "ann", noon, features).usage.values()) == {0.0}

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.cel_tree import read_tree
 from agents.context import Contact, Context, PastEvent, check_features
 from agents.errors import ContextError
 from agents.expressions import Language
@@ -25,7 +26,6 @@ from agents.spec import Agent, CustomerField, Workspace
 from agents.tabular import mask_table
 from agents.tabular.cel import evaluate
 from agents.tabular.columns import microseconds, read_columns
-from agents.tabular.syntax import read_tree
 
 Row = dict[str, Any]  # of a table of contacts or events
 AT = datetime(2026, 3, 28, 19, 30, tzinfo=UTC)  # the evening before Europe's clocks change
@@ -406,10 +406,10 @@ def masked(build: Callable[..., Revision], columns: Mapping[str, object], **more
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"age": [3, 200]}, "row 1: customer.age: expected a number from 0 to 120, got 200"),
-        ({"age": [3.5, None]}, "row 0: customer.age: expected a whole number, got 3.5"),
+        ({"age": [3, 200]}, "row 1: customer.age: expected a number from 0 to 120, got one that"),
+        ({"age": [3.5, None]}, "row 0: customer.age: expected a whole number, got a number"),
         ({"bill": [1.0, float("nan")]}, "row 1: customer.bill: expected a finite number, got nan"),
-        ({"plan": ["basic", "plsu"]}, "row 1: customer.plan: got 'plsu'; did you mean 'plus'"),
+        ({"plan": ["basic", "plsu"]}, "row 1: customer.plan: got none of its values; did you"),
         ({"plan": [1, 2]}, "row 0: customer.plan: expected printable text"),
         ({"complaint": ["no", None]}, "row 0: customer.complaint: expected true or false"),
         ({"time_zone": ["UTC", "Mars"]}, "row 1: customer.time_zone: expected an IANA time zone"),

@@ -68,7 +68,9 @@ def test_a_log_is_read_as_it_is(table: pa.Table) -> None:
     ]
     assert log.at[5].item().replace(tzinfo=rows[5]["at"].tzinfo) == rows[5]["at"]
     assert log.customer.tolist() == [row["customer"] for row in rows]
-    assert log.contexts[0].keys() == {"features", "contacts", "events", "usage", "placement"}
+    assert log.contexts[0].keys() == {
+        "features", "contacts", "events", "usage", "placement", "channels", "suppressed",
+    }  # fmt: skip
     assert log.outcomes.tolist() == [
         tuple(event["outcome"] for event in row["outcomes"]) for row in rows
     ]
@@ -144,7 +146,8 @@ def test_rows_and_groups_are_chosen(table: pa.Table) -> None:
          "row 17: group: expected one of treatment, random, control, got 'holdout'"),
         (lambda row: row.update(context="{"), r"row 17: context: expected JSON \("),
         (lambda row: row.update(context='{"features": 3}'),
-         "row 17: context: expected a JSON object of contacts, events, features, placement, usage"),
+         "row 17: context: expected a JSON object of channels, contacts, events, features,"
+         " placement, suppressed, usage"),
         (lambda row: row.update(customer=None),
          "row 17: customer: expected a value, got null"),
         (lambda row: row.update(

@@ -8,14 +8,17 @@ import pytest
 from pydantic import ValidationError
 
 from agents.errors import DocumentError, SnapshotError, UnknownNameError
+from agents.groups import Group
 from agents.load import parse_agent
+from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import PolicySpec
 from agents.yamlsource import read_yaml
 from policies import checks
 from policies.apprentice import agreement, join, split
 from policies.base import Policy
-from policies.decide import decide
+from policies.decide import choose, decide
+from policies.explaining.insight import explain_choice, explain_decision
 from policies.registry import check_policy, create_policy, load_learner, load_policy
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 
@@ -55,6 +58,23 @@ def test_the_incumbent_decides_and_the_learner_says_what_it_expects(
         believed = taught(alone).distribution(context, mask)
         assert np.array_equal(answer.probabilities, decided.probabilities)
         assert np.array_equal(answer.expected, believed.expected)
+
+
+def test_an_insight_names_the_incumbent_where_it_decided(vary: Vary) -> None:
+    revision = vary("uniform")
+    policy = taught(revision)
+    (context,) = sample_contexts(revision, 1, np.random.default_rng(9))
+    mask = Mask((None,) * len(revision.actions))
+    for group, by in ((Group.TREATMENT, "uniform"), (Group.RANDOM, None)):
+        decision = choose(
+            revision, policy, context, mask, group, decision_id="1", secret=b"s", snapshot=""
+        )
+        insight = explain_decision(revision, policy, decision)
+        assert insight.incumbent == by
+        assert insight.explored == (insight.best != insight.action)  # by what the learner expects
+    assert explain_choice(revision, policy, context, mask).incumbent == "uniform"
+    alone = vary()
+    assert explain_choice(alone, taught(alone), context, mask).incumbent is None
 
 
 def test_switching_to_online_and_back_keeps_all_that_was_learned(vary: Vary) -> None:

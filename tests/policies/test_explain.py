@@ -135,3 +135,16 @@ def test_without_values_the_table_is_as_without_an_insight(revision: Revision) -
     record = decision.to_record() | {"action_id": decision.action_id}
     insight = explain_decision(revision, Uniform.create(revision), decision).to_record()
     assert lines(record, insight=insight) == lines(record)
+
+
+def test_an_apprentices_decision_is_told_as_the_incumbents(revision: Revision) -> None:
+    record = made(revision)
+    insight = explain_decision(
+        revision, HybridThompson.create(revision), Decision.from_record(record)
+    ).to_record()
+    assert insight["incumbent"] is None
+    told = "\n".join(lines(record, 120, insight | {"incumbent": "priority", "explored": True}))
+    assert "decided by the incumbent, priority, not the learner's choice: expected to" in told
+    told = "\n".join(lines(record, 120, insight | {"incumbent": "priority", "explored": False}))
+    assert "decided by the incumbent, priority, as the learner would have: expected to" in told
+    assert "the best:" not in told

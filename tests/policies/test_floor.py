@@ -66,3 +66,14 @@ def test_a_factored_floor_refuses_nan() -> None:
         mix_factored_floor(
             np.array([np.nan, 1.0]), np.array([True, True]), 0.1, np.zeros((2, 3), dtype=np.int64)
         )
+
+
+def test_the_floor_has_the_bits_of_numpy_at_every_size() -> None:
+    rng = np.random.default_rng(3)
+    for size in (*range(1, 40), 127, 128, 129, 136, 255, 256, 300, 1_000):
+        allowed = rng.random(size) < 0.8
+        allowed[rng.integers(size)] = True
+        q = np.where(allowed, rng.random(size) ** 3, 0.0)
+        q /= q.sum()
+        mixed = np.where(allowed, 0.9 * q + 0.1 / np.count_nonzero(allowed), 0.0)
+        assert mix_floor(q, allowed, 0.1).tolist() == (mixed / mixed.sum()).tolist()

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import StateError
+from agents.keyed import keyed
 from policies.decide import draw, uniform_draw
 from policies.floor import mix_floor
-from policies.rowwise import draws, keyed, mix_floors, uniform_draws
+from policies.rowwise import draws, mix_floors, uniform_draws
 
 
 @pytest.mark.parametrize("actions", [1, 2, 7, 8, 9, 25, 121, 128, 129, 501])

@@ -89,10 +89,10 @@ class Squares:
 class Many(Squares):
     """The same policy with a way for many."""
 
-    def distributions(
+    def answers(
         self, x: NDArray[np.float64], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        return self.shares(x, allowed)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.shares(x, allowed), np.full(allowed.shape, np.nan)
 
 
 def value(random: Random, field: CustomerField, at: datetime) -> object:
@@ -271,10 +271,10 @@ def test_what_decided_is_named_and_an_empty_table_is_typed(revision: Revision) -
 
 def test_probabilities_that_are_none_are_refused(revision: Revision) -> None:
     class Broken(Many):
-        def distributions(
+        def answers(
             self, x: NDArray[np.float64], allowed: NDArray[np.bool_]
-        ) -> NDArray[np.float64]:
-            return np.full(allowed.shape, np.nan)
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return np.full(allowed.shape, np.nan), np.full(allowed.shape, np.nan)
 
     with pytest.raises(StateError, match="expected finite probabilities over the allowed actions"):
         Sample(revision, 20, 1).decided(Broken(revision))

@@ -289,6 +289,33 @@ def test_what_is_retracted_leaves_a_decision_without_the_outcome(
     assert known == (before != {who: 1.0})
 
 
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("late", [None, 0.05, 0.3])
+@pytest.mark.parametrize("withdrawn", [0.0, 0.4, 3.0])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_contact_that_was_not_made_has_taught_nothing(
+    revision: Revision, late: float | None, withdrawn: float, known: bool
+) -> None:
+    decision = decisions_of(revision, 1)[0]
+    log = make_log(revision, [decision], [late])
+    teacher, sums = log.teacher(), Sums()
+    if known:
+        teacher._curve("renewed").versions.append((0, (0.25, 0.5, 0.75, 1.0)))
+    sums.learn(log.tell(teacher, 0))
+    heard = late is not None and late <= withdrawn
+    if heard:
+        sums.learn(log.tell(teacher, 1))
+    sums.learn(teacher.until(decision.at + withdrawn * WINDOW))
+    counted = {"renewed": (1, log.entries[1][0])} if heard else {}
+    sums.learn(teacher.withdrawn(log.logged(0), counted))
+    sums.learn(teacher.until(decision.at + 4 * WINDOW))
+    who = decision.context.customer
+    assert sums.positive.get(who, 0.0) == 0.0
+    assert sums.negative[who] == 0.0
+    assert teacher.since is None
+    assert not teacher.due(decision.at + 9 * WINDOW)
+
+
 def test_of_several_only_the_last_retracted_brings_the_negatives_back(revision: Revision) -> None:
     decision = decisions_of(revision, 1)[0]
     log = make_log(revision, [decision], [0.3])

@@ -13,7 +13,7 @@ ENTRY = {"kind": "customer", "source": "plan", "value": "plus", "worth": 0.5, "e
 CHANGE = {"field": "age", "before": 39, "after": 46, "size": 0.1, "action": "box/plain@sms"}
 INSIGHT: dict[str, Any] = {
     "action": "a@sms", "best": "a@sms", "explored": False, "runner_up": "none", "gap": 1.25,
-    "options": [], "contributions": [ENTRY], "changes": [CHANGE],
+    "options": [], "contributions": [ENTRY], "changes": [CHANGE], "incumbent": None,
 }  # fmt: skip
 
 

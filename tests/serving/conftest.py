@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -11,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import uvicorn
 
 from agents.catalog import write_example
+from agents.errors import StateError
 from serving.app import make_app
+from serving.running.private_postgres import PrivatePostgres, private_postgres
 from serving.settings import ClockKind, Settings
 
 FEATURES: dict[str, Any] = {
@@ -122,6 +126,45 @@ def write_shop(folder: Path) -> Path:
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL of the tests' own; without one the tests fail, unless told to skip."""
+    if os.environ.get("NEXTBEST_TESTS_WITHOUT_POSTGRES") == "1":
+        pytest.skip("NEXTBEST_TESTS_WITHOUT_POSTGRES=1")
+    try:
+        server = private_postgres()
+        with server as running:
+            yield running
+    except StateError as error:
+        pytest.fail(f"{error}; or set NEXTBEST_TESTS_WITHOUT_POSTGRES=1")
+
+
+@pytest.fixture
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """Empty for SQLite; with the parameter "postgres", a schema of the test's own."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return ""
+    server: PrivatePostgres = request.getfixturevalue("postgres")
+    return server.schema(f"test_{uuid4().hex}")
+
+
+_ON_BOTH = (
+    "test_batch",
+    "test_ledger",
+    "test_api",
+    "test_together",
+    "test_lifecycle",
+    "test_reports",
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of some modules on SQLite and on PostgreSQL."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    if name in _ON_BOTH and "ledger_url" in metafunc.fixturenames:
+        metafunc.parametrize("ledger_url", ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
 def features() -> dict[str, Any]:
     return dict(FEATURES)
@@ -145,13 +188,12 @@ def own_shop(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_shop(own_shop: Path, tmp_path: Path) -> Serve:
+def open_shop(own_shop: Path, tmp_path: Path, ledger_url: str) -> Serve:
     """Start a server on the shop; call it again to restart."""
 
-    def start(**settings: Any) -> Any:
-        return run_app(
-            Settings(own_shop, tmp_path / "data", clock="driven", poll_s=0.05, **settings)
-        )
+    def start(**changes: Any) -> Any:
+        settings: dict[str, Any] = {"clock": "driven", "poll_s": 0.05, "ledger_url": ledger_url}
+        return run_app(Settings(own_shop, tmp_path / "data", **(settings | changes)))
 
     return start
 
@@ -217,11 +259,13 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def serve(workspace: Path, tmp_path: Path) -> Serve:
+def serve(workspace: Path, tmp_path: Path, ledger_url: str) -> Serve:
     """Start a server on the test's own workspace and data folder; call it again to restart."""
 
     def start(clock: ClockKind = "driven", poll_s: float = 0.05) -> Any:
-        settings = Settings(workspace, tmp_path / "data", clock=clock, poll_s=poll_s)
+        settings = Settings(
+            workspace, tmp_path / "data", clock=clock, poll_s=poll_s, ledger_url=ledger_url
+        )
         return run_app(settings)
 
     return start
@@ -231,3 +275,30 @@ def serve(workspace: Path, tmp_path: Path) -> Serve:
 def client(serve: Serve) -> Iterator[httpx.Client]:
     with serve() as client:
         yield client
+
+
+def put_and_activate(client: httpx.Client, name: str, text: str) -> httpx.Response:
+    """Put an agent's YAML and make it the active revision; the answer of what came last."""
+    put = client.put(f"/v1/agents/{name}", content=text)
+    if put.is_error:
+        return put
+    answer = put.json()
+    standing = answer["standing"]
+    expected = None if standing is None else standing["revision"]
+    body = {"revision": answer["revision"], "expected": expected}
+    return client.post(f"/v1/agents/{name}/activate", json=body)
+
+
+@pytest.fixture(scope="session")
+def submit() -> Callable[[httpx.Client, str, str], httpx.Response]:
+    """Put an agent's YAML and activate it."""
+    return put_and_activate
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -21,9 +21,9 @@ from policies.samples import sample_lessons
 from policies.snapshot import Manifest
 from serving.ask import Question, ask_here
 from serving.commands import app
-from serving.export import export_log
+from serving.keeping.export import export_log
+from serving.learning.snapshots import SnapshotFolder
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 AT = "2026-03-02T09:00:00Z"
 FEATURES = {"name": "Ann", "likes": ["music"], "spend": 3.0}
@@ -132,5 +132,5 @@ def test_a_folder_without_snapshots_stays_as_it_is(shop: Path, tmp_path: Path) -
 
 
 def test_a_server_is_not_asked_for_what_is_made_here(shop: Path) -> None:
-    with pytest.raises(ContextError, match="expected --explain and --data without --url"):
-        run("--url", "http://127.0.0.1:9", "--explain")
+    with pytest.raises(ContextError, match="expected --data without --url"):
+        run("--url", "http://127.0.0.1:9", "--data", "here")

@@ -6,7 +6,7 @@ import asyncio
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from serving.settings import Settings, load_keys, prepare_data
 from serving.writer import Writer
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
+Submit = Callable[[httpx.Client, str, str], httpx.Response]
 Features = dict[str, Any]
 AT = "2026-03-02T09:00:00+00:00"
 
@@ -56,7 +57,7 @@ def kinds(data: Path) -> list[str]:
 
 
 def test_a_full_disk_is_503_and_leaves_nothing_behind(
-    client: httpx.Client, tmp_path: Path, features: Features, workspace: Path
+    client: httpx.Client, tmp_path: Path, features: Features, workspace: Path, submit: Submit
 ) -> None:
     data = tmp_path / "data"
     key = {"Idempotency-Key": "visit"}
@@ -84,7 +85,7 @@ def test_a_full_disk_is_503_and_leaves_nothing_behind(
     assert "Idempotent-Replay" not in again.headers
     assert again.json()["revision"] == before["revision"]
     assert client.post("/v1/outcomes", json=event).json()["replayed"] is False
-    assert client.put("/v1/agents/retention", content=fewer).json()["changed"] is True
+    assert submit(client, "retention", fewer).json()["changed"] is True
     assert kinds(data) == ["revision", "decision", "decision", "outcome", "revision"]
 
 
@@ -130,11 +131,11 @@ def test_no_job_commits_alone_after_the_transaction_was_undone(tmp_path: Path) -
 
 def test_an_error_of_the_database_is_told_as_ours(tmp_path: Path) -> None:
     async def use(writer: Writer, ledger: SqliteLedger) -> None:
-        ledger._db.execute("PRAGMA max_page_count=1")  # as good as a full disk
+        ledger._db.rows("PRAGMA max_page_count=1")  # as good as a full disk
         big = "x" * 100_000
         (answer,) = await results(writer, lambda ledger: ledger.note("big", big))
         assert isinstance(answer, StateError)
-        ledger._db.execute("PRAGMA max_page_count=1000000")
+        ledger._db.rows("PRAGMA max_page_count=1000000")
         assert await results(writer, lambda ledger: ledger.note("big", big)) == [big]
 
     with_writer(tmp_path / "ledger.sqlite", use)
@@ -258,8 +259,10 @@ def test_a_server_does_not_start_behind_its_ledger(
     last = reader.last_instant()
     reader.close()
     assert last == datetime(2190, 3, 2, 9, tzinfo=UTC)
-    with pytest.raises(StateError, match="choose another --data if that was a simulation's time"):
-        make_clock("machine", last)
+    told = "choose another --data if that was a simulation's time"
+    ledger = SqliteLedger.open(tmp_path / "data" / "ledger.sqlite")
+    with closing(ledger), pytest.raises(StateError, match=told):
+        make_clock("machine", ledger)
 
     async def start() -> None:
         async with run(Settings(workspace, tmp_path / "data", clock="machine")):

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -26,7 +25,7 @@ from agents.decisions import Decision
 from agents.load import load_workspace
 from agents.revision import Revision
 from agents.units import parse_instant
-from serving.export import export_log
+from serving.keeping.export import export_log
 from serving.settings import Settings, load_keys
 from simulators.world import World
 from simulators.worlds import create_world
@@ -138,7 +137,7 @@ def exported(settings: Settings, folder: Path, now: datetime) -> pa.Table:
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with known keys, and ids that are counted: the same draws in every run."""
     ids = count()
-    monkeypatch.setattr("serving.decider.uuid4", lambda: SimpleNamespace(hex=f"d{next(ids)}"))
+    monkeypatch.setattr("serving.deciding.decider.new_id", lambda: f"d{next(ids)}")
     (tmp_path / "data" / "keys").mkdir(parents=True)
     for name in ("draw", "snapshot", "customer"):
         (tmp_path / "data" / "keys" / f"{name}.key").write_bytes(name.encode().ljust(32))

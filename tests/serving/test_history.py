@@ -20,12 +20,12 @@ from policies.registry import create_policy, load_policy
 from policies.teaching.warm import learn_history
 from serving.ask import Question, ask_here
 from serving.commands import app
-from serving.export import export_log
-from serving.history import read_history, warm_start_agent
-from serving.learner import Learner
+from serving.keeping.export import export_log
+from serving.learning.history import read_history, warm_start_agent
+from serving.learning.learner import Learner
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteReader
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

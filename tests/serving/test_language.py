@@ -16,12 +16,12 @@ import pytest
 from agents.decisions import Decision
 from agents.load import load_workspace
 from agents.units import parse_instant
-from serving.decider import bid_value
-from serving.export import export_log
-from serving.learner import Learner
+from serving.deciding.decider import bid_value
+from serving.keeping.export import export_log
+from serving.learning.learner import Learner
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteReader
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
 Body = dict[str, Any]

@@ -14,13 +14,14 @@ import pytest
 from agents.revision import Revision
 from policies.decide import replay
 from policies.registry import create_policy
-from serving.learner import Learner
-from serving.learner_process import LearnerSupervisor
+from serving.learning.learner import Learner
+from serving.learning.learner_process import LearnerSupervisor
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteReader
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
+Submit = Callable[[httpx.Client, str, str], httpx.Response]
 
 
 def drive(client: httpx.Client, features: dict[str, Any], first: int, count: int) -> None:
@@ -64,7 +65,7 @@ def test_interrupted_learning_ends_in_the_same_bytes(
     learn_all(whole)
     whole.publish()
 
-    monkeypatch.setattr("serving.learner.BATCH", 17)
+    monkeypatch.setattr("serving.learning.learner.BATCH", 17)
     for _ in range(3):  # each time it dies without a word after its snapshot
         part = learner(data)
         part.resume()
@@ -101,13 +102,13 @@ def test_only_treatment_is_learned_from(
 
 
 def test_learning_goes_on_through_a_new_revision(
-    serve: Serve, tmp_path: Path, features: dict[str, Any], workspace: Path
+    serve: Serve, tmp_path: Path, features: dict[str, Any], workspace: Path, submit: Submit
 ) -> None:
     text = (workspace / "agents" / "retention.yaml").read_text()
     fewer = text.replace("channels: [email, push]", "channels: [push]")
     with serve() as client:
         drive(client, features, 0, 30)
-        assert client.put("/v1/agents/retention", content=fewer).json()["changed"]
+        assert submit(client, "retention", fewer).json()["changed"]
         drive(client, features, 30, 30)
     taught = learner(tmp_path / "data")
     learn_all(taught)

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents.checker import check_log
-from serving.export import export_log
+from serving.keeping.export import export_log
 from serving.ledger import SqliteReader
 from serving.settings import Settings
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
+Submit = Callable[[httpx.Client, str, str], httpx.Response]
 Body = dict[str, Any]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 WINDOWS = {"renewed": timedelta(days=14), "complained": timedelta(days=7)}
@@ -39,6 +40,7 @@ class Model:
     features: Body
     text: str
     data: Path
+    submit: Submit
     revision: str = ""
     rows: int = 1
     asked: dict[str, Body] = field(default_factory=dict)
@@ -124,6 +126,7 @@ class Model:
         else:
             counts = late < WINDOWS[outcome] and (decision_id, outcome) not in self.counted
             expected = {"outcome_id": outcome_id, "decision_id": decision_id, "replayed": False}
+            expected |= {"adjusts": None, "pending": False, "uncounted": []}
             expected |= {"counted": [outcome] if counts else []}
             assert answer.json() == expected
             self.told[outcome_id], self.heard[outcome_id] = body, expected
@@ -134,7 +137,7 @@ class Model:
     def put(self, client: httpx.Client) -> None:
         value = str(self.rng.choice([*VALUES, "a lot"]))
         text = self.text.replace("value: 80", f"value: {value}")
-        answer = client.put("/v1/agents/retention", content=text)
+        answer = self.submit(client, "retention", text)
         if value == "a lot":
             assert answer.status_code == 422
         elif self.broken and value != self.yaml:
@@ -142,7 +145,7 @@ class Model:
         elif not self.broken:
             assert answer.json()["changed"] == (value != self.yaml)
             self.rows += value != self.yaml
-            self.yaml, self.revision = value, answer.json()["revision"]
+            self.yaml, self.revision = value, answer.json()["standing"]["revision"]
 
     def refused(self, answer: httpx.Response) -> None:
         # what needs no writing may still be answered: a replay, or an error of the request's own
@@ -153,11 +156,11 @@ class Model:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_server_does_what_the_model_says(
-    serve: Serve, workspace: Path, tmp_path: Path, features: Body, seed: int
+    serve: Serve, workspace: Path, tmp_path: Path, features: Body, submit: Submit, seed: int
 ) -> None:
     text = (workspace / "agents" / "retention.yaml").read_text()
     data = tmp_path / "data"
-    model = Model(np.random.default_rng(seed), features, text, data)
+    model = Model(np.random.default_rng(seed), features, text, data, submit)
     for _ in range(4):
         with serve() as client:
             revision = client.get("/v1/agents/retention").json()["revision"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
@@ -19,12 +18,11 @@ from agents.log import SCHEMA
 from policies.snapshot import Manifest
 from serving.ask import read_answer
 from serving.clock import DrivenClock, MachineClock
-from serving.environment import haproxy_available, ray_environment
-from serving.export import export_log
+from serving.keeping.export import export_log
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger
-from serving.server import check_start
+from serving.running.server import check_start
 from serving.settings import Settings, load_keys, prepare_data
-from serving.snapshots import SnapshotFolder
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -81,35 +79,6 @@ def test_snapshots_are_read_newest_first_and_checked(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="cannot be read"):
         folder.read("retention", "none")
     assert not list(tmp_path.rglob("*.partial"))
-
-
-def test_ray_is_told_everything_in_one_place(tmp_path: Path) -> None:
-    variables = ray_environment(tmp_path)
-    assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
-    assert variables["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
-    if haproxy_available():
-        assert variables["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
-        ports = [value for name, value in variables.items() if name.endswith("_PORT")]
-        assert len(ports) == len(set(ports)) == 4
-
-
-@pytest.mark.skipif(not haproxy_available(), reason="HAProxy for Ray comes for Linux only")
-def test_haproxy_keeps_its_side_doors_on_loopback(tmp_path: Path) -> None:
-    variables = ray_environment(tmp_path)
-    metrics = variables["RAY_SERVE_HAPROXY_METRICS_PORT"]
-    stats = variables["RAY_SERVE_HAPROXY_STATS_PORT"]
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(
-        f"frontend prometheus\n    mode http\n    bind :{metrics}\n"
-        f"listen stats\n    mode http\n    bind *:{stats}\n"
-        "frontend all\n    mode http\n    bind *:8000\n"
-    )
-    wrapper = variables["RAY_SERVE_HAPROXY_BINARY_PATH"]
-    subprocess.run([wrapper, "-c", "-f", str(config)], capture_output=True, check=False)
-    text = config.read_text()
-    assert f"bind 127.0.0.1:{metrics}\n" in text
-    assert f"bind 127.0.0.1:{stats}\n" in text
-    assert "bind *:8000\n" in text
 
 
 def test_a_taken_port_is_found_before_ray_starts(workspace: Path, tmp_path: Path) -> None:
@@ -173,7 +142,7 @@ def test_the_log_is_exported_while_the_server_runs(
 def test_the_export_is_the_ledger_at_one_moment(
     serve: Serve, tmp_path: Path, features: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.export._ROWS", 4)
+    monkeypatch.setattr("serving.keeping.export._ROWS", 4)
     settings = Settings(tmp_path, tmp_path / "data")
     with serve() as client:
 
@@ -213,7 +182,7 @@ def test_an_export_that_fails_leaves_the_log_that_was(
         export_log(settings, tmp_path / "log", now=AT)
     before = (tmp_path / "log" / "decisions.parquet").read_bytes()
     with closing(SqliteLedger.open(settings.ledger)) as ledger:
-        ledger._db.execute("UPDATE log SET body = ? WHERE kind = 'decision'", (b"{}",))
+        ledger._db.rows("UPDATE log SET body = ? WHERE kind = 'decision'", (b"{}",))
     with pytest.raises(LogError, match="entry 2 of the ledger is no decision"):
         export_log(settings, tmp_path / "log", now=AT)
     names = sorted(path.name for path in (tmp_path / "log").iterdir())

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import agents
+from agents.corrections import Correction
 from agents.decisions import Decision, OutcomeEvent
 from agents.errors import StateError
 from agents.groups import Group
@@ -23,16 +24,18 @@ from agents.rewards import closes_at
 from agents.spec import PolicySpec
 from agents.spec.agent import Incumbent, WarmStart
 from policies.base import Lesson
+from policies.beta import BetaThompson
 from policies.decide import choose
 from policies.registry import create_policy, load_learner
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.teaching import delay
 from policies.teaching.teacher import Teacher
 from policies.uniform import Uniform
-from serving.learner import Learner
+from serving.learning.learner import Learner
+from serving.learning.pupil import Pupil
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger, SqliteReader
-from serving.pupil import Pupil
-from serving.snapshots import SnapshotFolder
+from serving.ledger.revisions import Standing
 
 KEY = b"k" * 32
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -66,19 +69,27 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Writer:
-    """Writes decisions six hours apart, and `renewed` after half of them, in the order of time."""
+    """Writes decisions six hours apart, and `renewed` after half of them, in the order of time.
+
+    If it is restless, some outcomes are taken back, and some contacts were not made after all.
+    """
 
     ledger: SqliteLedger
     rng: np.random.Generator
     now: datetime = START
     made: int = 0
     order: int = 0
+    restless: bool = False
 
     def __post_init__(self) -> None:
+        self.open: dict[str, tuple[int, Revision, Decision]] = {}  # decisions, by id
+        self.told: dict[str, OutcomeEvent] = {}  # outcomes that stand, by decision
         self.coming: list[tuple[datetime, int, Revision, Decision]] = []
 
     def activate(self, revision: Revision) -> None:
-        self.ledger.activate(revision.agent.agent, revision.id, yaml="", source=revision.source)
+        name, source = revision.agent.agent, revision.source
+        self.ledger.put_revision(name, revision.id, yaml="", source=source, at=START, actor="")
+        self.ledger.stand(name, Standing(revision.id), {})
 
     def decide(self, revision: Revision, count: int, hours: float = 6.0) -> None:
         for context in sample_contexts(revision, count, self.rng):
@@ -93,11 +104,14 @@ class Writer:
             )  # fmt: skip
             decision = replace(decision, send_at=None)
             closes = closes_at(revision.agent, self.now)
-            self.ledger.add_decision(decision, None, key=None, request=b"", closes=closes)
+            place = self.ledger.add_decision(decision, None, key=None, request=b"", closes=closes)
+            self.open[decision.decision_id] = place, revision, decision
             if self.rng.random() < 0.5:
                 window = revision.agent.outcomes["renewed"].window
                 late = min(0.999, self.rng.exponential(0.2)) * window
                 heapq.heappush(self.coming, (self.now + late, self.made, revision, decision))
+            if self.restless:
+                self.take_back()
 
     def tell(self, until: datetime) -> None:
         while self.coming and self.coming[0][0] <= until:
@@ -107,17 +121,41 @@ class Writer:
                 f"o{self.order}", decision.decision_id, "renewed", at,
                 customer=decision.context.customer,
             )  # fmt: skip
+            counts = decision.decision_id in self.open
             self.ledger.add_outcome(
-                event, past_event(event, None), counted=["renewed"], request=b"",
+                event, past_event(event, None), counted=["renewed"] * counts, request=b"",
                 closes=closes_at(revision.agent, decision.at),
+            )  # fmt: skip
+            if counts:
+                self.told[decision.decision_id] = event
+
+    def take_back(self) -> None:
+        """Now and then take back an outcome, or a contact with all that has followed it."""
+        if self.told and self.rng.random() < 0.2:
+            event = self.told.pop(str(self.rng.choice(list(self.told))))
+            self.order += 1
+            self.ledger.add_correction(
+                Correction(f"c{self.order}", event.outcome_id, self.now), event,
+                lost=["renewed"], remaining={"renewed": 0}, request=b"", closes=self.now,
+            )  # fmt: skip
+        if self.rng.random() < 0.2:
+            decision_id = str(self.rng.choice(list(self.open)))
+            place, _, decision = self.open.pop(decision_id)
+            known = self.told.pop(decision_id, None)
+            counted = {} if known is None else {
+                "renewed": {"count": 1, "at": known.at.isoformat()}
+            }  # fmt: skip
+            self.ledger.settle(
+                decision_id, place, "released", {"counted": counted},
+                customer=decision.context.customer, at=self.now, closes=self.now,
             )  # fmt: skip
 
 
 @contextmanager
-def written(path: Path, seed: int = 1) -> Iterator[Writer]:
+def written(path: Path, seed: int = 1, *, restless: bool = False) -> Iterator[Writer]:
     with closing(SqliteLedger.open(path)) as ledger:
         ledger.begin()
-        yield Writer(ledger, np.random.default_rng(seed))
+        yield Writer(ledger, np.random.default_rng(seed), restless=restless)
         ledger.commit()
 
 
@@ -142,10 +180,10 @@ def files_of(folder: Path, names: dict[str, str | None]) -> dict[str, bytes]:
     return {agent: (folder / agent / f"{n}.snapshot").read_bytes() for agent, n in names.items()}
 
 
-def fill(path: Path, vary: Vary) -> None:
+def fill(path: Path, vary: Vary, *, restless: bool = False) -> None:
     """Two agents, one of which falls idle and one of which changes."""
     first, second = vary(), vary("second", learner="beta_thompson", settings={})
-    with written(path) as writer:
+    with written(path, restless=restless) as writer:
         writer.activate(first)
         writer.activate(second)
         writer.decide(first, 150)
@@ -158,17 +196,20 @@ def fill(path: Path, vary: Vary) -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("restless", [False, True])
 def test_killed_anywhere_it_ends_in_the_same_bytes(
-    vary: Vary, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    vary: Vary, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch, *, restless: bool
 ) -> None:
     """Snapshot, state of the teacher and all: whole files are compared."""
     path = tmp_path / "ledger.sqlite"
-    fill(path, vary)
+    fill(path, vary, restless=restless)
     whole = learn_all(path, tmp_path / "whole")
     rng = np.random.default_rng(seed)
     done = False
     while not done:  # each time it dies, sometimes without a word
-        monkeypatch.setattr("serving.learner.BATCH", int(rng.integers(1, 90)))
+        monkeypatch.setattr(
+            "serving.learning.learner.BATCH", int(rng.integers(1, 200 if restless else 90))
+        )
         with learner(path, tmp_path / "parts") as part:
             for _ in range(int(rng.integers(1, 4))):
                 done = part.step() == 0
@@ -177,6 +218,35 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
     parts = learn_all(path, tmp_path / "parts")
     assert parts == whole
     assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_was_taken_back_is_as_if_it_had_never_been(vary: Vary, tmp_path: Path) -> None:
+    """Told and taken back, the counts of a learner that only adds are those of what stands."""
+    path, counting = tmp_path / "ledger.sqlite", vary(learner="beta_thompson", settings={})
+    with written(path, restless=True) as writer:
+        writer.activate(counting)
+        writer.decide(counting, 120)
+        writer.restless = False
+        writer.now += timedelta(days=100)
+        writer.tell(writer.now)
+        writer.decide(counting, 1)
+        stands = {
+            name: name in writer.told
+            for name, (_, _, decision) in writer.open.items()
+            if decision.group is Group.TREATMENT and decision.at < writer.now
+        }
+    with learner(path, tmp_path / "snapshots") as whole:
+        while whole.step():
+            pass
+        policy = whole.pupils["retention"].policy
+        assert isinstance(policy, BetaThompson)
+        renewed, complained = (policy._outcomes.index(name) for name in ("renewed", "complained"))
+        counts = policy._counts
+        assert counts.happened[:, :, renewed].sum() == pytest.approx(sum(stands.values()))
+        assert counts.not_yet[:, :, complained].sum() == pytest.approx(len(stands) + 1)
+        assert 60 < len(stands) < 110
+        assert 10 < sum(stands.values()) < 60
 
 
 @pytest.mark.usefixtures("soon")
@@ -242,6 +312,25 @@ def test_what_is_still_waited_for_is_not_pruned(vary: Vary, tmp_path: Path) -> N
         waiting = [p.teacher.since for p in whole.pupils.values() if p.teacher.since is not None]
         assert waiting
         assert whole.snapshots.learned() == min(waiting) - 1 < whole.position
+
+
+@pytest.mark.usefixtures("soon")
+def test_nothing_of_an_erased_customer_is_remembered(vary: Vary, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    with learner(path, tmp_path / "snapshots") as reading:
+        while reading.step():
+            pass
+        teacher = reading.pupils["retention"].teacher
+        due = teacher._ahead[0]
+        logged = teacher.recall(due.position)
+        assert logged is not None
+        with written(path) as writer:
+            writer.ledger.erase(logged.decision.context.customer)
+            writer.ledger.append("erasure", {"customer": "hash"})
+        while reading.step():
+            pass
+        assert teacher.recall(due.position) is None
 
 
 def test_what_was_told_before_a_failure_is_learned(retention: Revision) -> None:
@@ -328,7 +417,7 @@ def test_an_agent_begins_with_what_another_knows(
         writer.decide(first, 120)
         writer.activate(second)
         writer.decide(first, 40)
-    monkeypatch.setattr("serving.learner.BATCH", 50)
+    monkeypatch.setattr("serving.learning.learner.BATCH", 50)
     whole = learn_all(path, tmp_path / "whole")
     (only,) = SnapshotFolder(tmp_path / "whole", KEY).names("second")
     _, state = SnapshotFolder(tmp_path / "whole", KEY).read("second", only)
@@ -337,12 +426,12 @@ def test_an_agent_begins_with_what_another_knows(
             e.position for e in plain.ledger.entries(0, 1_000)
             if e.kind == "revision" and e.body["agent"] == "second"
         )  # fmt: skip
-        monkeypatch.setattr("serving.learner.BATCH", until - 1)
+        monkeypatch.setattr("serving.learning.learner.BATCH", until - 1)
         plain.step()
         other = plain.pupils["retention"].policy.to_bytes()
     assert (state == other) == (share == 1.0)
     assert state != create_policy(second).to_bytes()
-    monkeypatch.setattr("serving.learner.BATCH", 7)
+    monkeypatch.setattr("serving.learning.learner.BATCH", 7)
     for _ in range(60):
         with learner(path, tmp_path / "parts") as part:
             part.step()

@@ -14,12 +14,14 @@ from agents.load import LoadedWorkspace, compile_agent, load_workspace
 from agents.memory import past_event
 from agents.revision import Revision
 from policies.decide import decide
-from policies.registry import create_policy
 from policies.uniform import Uniform
-from serving.active import ActiveAgents
+from serving.clock import DrivenClock
+from serving.deciding.active import ActiveAgents
+from serving.deciding.recall import keep, recall
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger
-from serving.recall import keep, recall
-from serving.snapshots import SnapshotFolder
+from serving.life.lifecycle import Lifecycle
+from serving.life.written import Written
 
 WORKSPACE = """\
 workspace: shop
@@ -64,11 +66,15 @@ class Shop:
 
     def __init__(self, loaded: LoadedWorkspace, ledger: SqliteLedger, folder: Path) -> None:
         self.loaded, self.ledger, self.made = loaded, ledger, 0
-        self.agents = ActiveAgents(loaded, SnapshotFolder(folder / "snapshots", b"k"))
+        agents = ActiveAgents(loaded, SnapshotFolder(folder / "snapshots", b"k"))
+        self.lifecycle = Lifecycle(agents, DrivenClock())
 
-    def rule(self, text: str) -> Revision:
-        revision = compile_agent(f"{AGENT}  {text}\n", "seller.yaml", self.loaded.workspace)
-        self.agents.activate(self.ledger, revision, create_policy(revision), text)
+    def rule(self, text: str, without: str = "") -> Revision:
+        """Let another rule stand, without one of the offers if it is named."""
+        offers = [line for line in AGENT.splitlines() if not without or f"  {without}:" not in line]
+        yaml = "\n".join([*offers, f"  {text}\n"])
+        revision = compile_agent(yaml, "seller.yaml", self.loaded.workspace)
+        self.lifecycle.submit(self.ledger, Written(revision, text, self.loaded.source))
         return revision
 
     def send(self, revision: Revision, count: int, days: float = 0.0, event: str = "") -> list[str]:
@@ -141,3 +147,21 @@ def test_actions_that_a_rule_begins_to_speak_of_are_counted(seller: Shop) -> Non
     sent = seller.send(first, 20)
     assert 0 < sum(action.startswith("sale") for action in sent) < 20
     assert seller.usage(seller.rule(f"week: {WEEK}")) == 20.0
+
+
+def test_an_action_that_was_away_is_not_counted_twice(seller: Shop) -> None:
+    first = seller.rule(f"week: {WEEK}")
+    sent = seller.send(first, 20)
+    assert any(action.startswith("help") for action in sent)
+    seller.rule(f"week: {WEEK}", without="help")
+    assert seller.usage(seller.rule(f"week: {WEEK}")) == 20.0
+
+
+def test_an_action_a_rule_spoke_of_before_adds_only_what_was_sent_in_between(seller: Shop) -> None:
+    first = seller.rule(f"week: {WEEK}")
+    seller.send(first, 10)
+    narrow = seller.rule("week: {rule: budget, max: 100, per: week, on: {kinds: [promotion]}}")
+    seller.send(narrow, 10)
+    seller.rule("other: {rule: budget, max: 90, per: day}")
+    seller.send(seller.rule(f"week: {WEEK}"), 1)
+    assert seller.usage(first) == 21.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import time
@@ -13,15 +14,17 @@ from typing import Any
 import httpx
 import pytest
 
-from agents.errors import SnapshotError
+from agents.errors import SnapshotError, StateError
 from policies.snapshot import Manifest
-from serving.learner import Learner
-from serving.learner_process import LearnerSupervisor
+from serving.learning.learner import Learner
+from serving.learning.learner_process import LearnerSupervisor
+from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger, SqliteReader
+from serving.runtime import run
 from serving.settings import Settings, load_keys
-from serving.snapshots import SnapshotFolder
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
+Submit = Callable[[httpx.Client, str, str], httpx.Response]
 Features = dict[str, Any]
 AT = "2026-03-02T09:00:00+00:00"
 
@@ -130,7 +133,7 @@ def test_without_any_good_snapshot_both_begin_anew(
 
 
 def test_another_learner_with_settings_of_its_own_is_taught_while_serving(
-    serve: Serve, tmp_path: Path, features: Features, workspace: Path
+    serve: Serve, tmp_path: Path, features: Features, workspace: Path, submit: Submit
 ) -> None:
     """The newest snapshot is of the learner before, which knows no such setting."""
     data = tmp_path / "data"
@@ -140,20 +143,20 @@ def test_another_learner_with_settings_of_its_own_is_taught_while_serving(
         drive(client, features, 0, 10)
         wait_until(client, learn(data))
         changed = text.replace("learner: hybrid_thompson", other)
-        assert client.put("/v1/agents/retention", content=changed).json()["changed"]
+        assert submit(client, "retention", changed).json()["changed"]
         assert snapshot_in_use(client) == ""
         time.sleep(0.3)  # six looks of the watch at the snapshot of the learner before
         drive(client, features, 10, 10)
         taught = learn(data)
         wait_until(client, taught)
-        assert client.put("/v1/agents/retention", content=text).json()["changed"]
+        assert submit(client, "retention", text).json()["changed"]
         drive(client, features, 20, 10)
         wait_until(client, learn(data))
     assert learn(data, folder="whole") == learn(data)
 
 
 def test_an_agent_that_was_added_later_is_learned(
-    serve: Serve, tmp_path: Path, features: Features, workspace: Path
+    serve: Serve, tmp_path: Path, features: Features, workspace: Path, submit: Submit
 ) -> None:
     data = tmp_path / "data"
     text = (workspace / "agents" / "retention.yaml").read_text()
@@ -161,7 +164,7 @@ def test_an_agent_that_was_added_later_is_learned(
     with serve() as client:
         drive(client, features, 0, 10)
         learn(data)
-        assert client.put("/v1/agents/winback", content=second).json()["changed"]
+        assert submit(client, "winback", second).json()["changed"]
         for customer in range(20):
             body = {"agent": "winback", "customer": f"w{customer}", "features": features, "at": AT}
             assert client.post("/v1/decisions", json=body).is_success
@@ -174,18 +177,18 @@ def test_an_agent_that_was_added_later_is_learned(
 
 def spoil(data: Path, sql: str, body: bytes) -> None:
     with closing(SqliteLedger.open(data / "ledger.sqlite", wait_s=0.0)) as ledger:
-        ledger._db.execute(sql, {"body": body})
+        ledger._db.rows(sql, (body,) * sql.count("?"))
 
 
 @pytest.mark.parametrize(
     ("sql", "body"),
     [
-        ("UPDATE log SET body = :body WHERE position = 10", b"no JSON"),
-        ("UPDATE log SET body = :body WHERE position = 3", b"[]"),
-        ("UPDATE log SET body = :body WHERE position = 4", b'{"agent": "retention"}'),
+        ("UPDATE log SET body = ? WHERE position = 10", b"no JSON"),
+        ("UPDATE log SET body = ? WHERE position = 3", b"[]"),
+        ("UPDATE log SET body = ? WHERE position = 4", b'{"agent": "retention"}'),
         ("DELETE FROM decision WHERE position IN (2, 4, 6, 8)", b""),
         (
-            "INSERT INTO log (position, kind, body) VALUES (42, 'revision', :body)",
+            "INSERT INTO log (position, kind, body) VALUES (42, 'revision', ?)",
             b'{"agent": "ghost", "revision": "0"}',
         ),
     ],
@@ -241,6 +244,26 @@ def test_snapshots_of_a_lost_future_are_set_aside(
         assert first < newest < lost
         wait_until(client, newest)
     assert path(data, lost).with_suffix(".aside").exists()
+
+
+def test_a_ledger_that_is_gone_is_not_begun_anew(
+    serve: Serve, tmp_path: Path, features: Features
+) -> None:
+    """Every cap and budget would be forgotten."""
+    data = tmp_path / "data"
+    with serve() as client:
+        drive(client, features, 0, 10)
+        learn(data)
+    for file in data.glob("ledger.sqlite*"):
+        file.unlink()
+    settings = Settings(tmp_path / "telecom", data, clock="driven")
+
+    async def start() -> None:
+        async with run(settings):
+            pass
+
+    with pytest.raises(StateError, match="the ledger is empty; bring it back from a backup"):
+        asyncio.run(start())
 
 
 def manifest(state: bytes, agent: str = "retention", position: int = 1) -> Manifest:

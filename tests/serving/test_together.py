@@ -15,7 +15,7 @@ import pytest
 from agents.decisions import Decision, OutcomeEvent
 from agents.load import load_workspace
 from agents.memory import Memory
-from serving.ledger import SqliteReader
+from serving.ledger import open_reader
 from serving.settings import Settings
 
 WORKSPACE = """\
@@ -56,6 +56,7 @@ always_act: true
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
+Submit = Callable[[httpx.Client, str, str], httpx.Response]
 
 
 def agent(name: str, kind: str, word: str, more: str = "") -> str:
@@ -73,8 +74,13 @@ def branch(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(branch: Path, tmp_path: Path, serve_settings: Serve) -> Iterator[httpx.Client]:
-    with serve_settings(Settings(branch, tmp_path / "data", clock="driven")) as client:
+def settings(branch: Path, tmp_path: Path, ledger_url: str) -> Settings:
+    return Settings(branch, tmp_path / "data", clock="driven", ledger_url=ledger_url)
+
+
+@pytest.fixture
+def client(settings: Settings, serve_settings: Serve) -> Iterator[httpx.Client]:
+    with serve_settings(settings) as client:
         yield client
 
 
@@ -97,7 +103,7 @@ def report(client: httpx.Client, made: dict[str, Any], word: str, at: datetime) 
 
 
 def test_two_agents_never_overdraw_what_they_share(
-    client: httpx.Client, branch: Path, tmp_path: Path
+    client: httpx.Client, settings: Settings
 ) -> None:
     def one(number: int) -> dict[str, Any]:
         return ask(client, ("sales", "care")[number % 2], number, AT)
@@ -116,21 +122,21 @@ def test_two_agents_never_overdraw_what_they_share(
         each for each in [*contacts, *more] if each["action"]["offer"] and each["agent"] == "sales"
     ]
     assert len(sold) == 4  # of the week; the day's capacity is 7
-    assert_usage_is_that_of_the_log(branch, tmp_path / "data")
+    assert_usage_is_that_of_the_log(settings)
 
 
-def assert_usage_is_that_of_the_log(branch: Path, data: Path) -> None:
+def assert_usage_is_that_of_the_log(settings: Settings) -> None:
     """Every bucket of every counter is what the log's own entries add up to."""
-    revisions = {each.id: each for each in load_workspace(branch).revisions.values()}
+    revisions = {each.id: each for each in load_workspace(settings.workspace).revisions.values()}
     memory = Memory()
-    with closing(SqliteReader.open(data / "ledger.sqlite")) as reader:
+    with closing(open_reader(settings)) as reader:
         for entry in reader.entries(0, 1_000):
             if entry.kind == "decision":
                 decision = Decision.from_record(entry.body)
                 memory.keep(decision, revisions[decision.revision])
             elif entry.kind == "outcome":
                 memory.hear(OutcomeEvent.from_record(entry.body["event"]))
-        usage = reader._rows("SELECT counter, bucket, amount FROM usage")
+        usage = reader._db.rows("SELECT counter, bucket, amount FROM usage")
     assert {(c, b): a for c, b, a in usage} == {(c, b): memory.amount(c, b, b) for c, b, _ in usage}
     by_counter: dict[str, float] = {}
     for counter, _, amount in usage:
@@ -157,7 +163,7 @@ def place(text: str, word: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
-def test_an_agent_may_name_only_agents_that_are_there(client: httpx.Client) -> None:
+def test_an_agent_may_name_only_agents_that_are_there(client: httpx.Client, submit: Submit) -> None:
     wrong = agent("care", "service", "helped", EXCLUSIVE.replace("AGENTS", "care, salse"))
     answer = client.put("/v1/agents/care", content=wrong)
     assert answer.status_code == 422
@@ -170,12 +176,12 @@ def test_an_agent_may_name_only_agents_that_are_there(client: httpx.Client) -> N
     other = agent("later", "service", "heard")
     late = agent("care", "service", "helped", EXCLUSIVE.replace("AGENTS", "care, later"))
     assert client.put("/v1/agents/care", content=late).status_code == 422
-    assert client.put("/v1/agents/later", content=other).json()["changed"]
-    assert client.put("/v1/agents/care", content=late).json()["changed"]
+    assert submit(client, "later", other).json()["changed"]
+    assert submit(client, "care", late).json()["changed"]
 
 
 def test_an_agent_must_keep_the_words_that_the_workspace_waits_for(
-    branch: Path, tmp_path: Path, serve_settings: Serve
+    branch: Path, tmp_path: Path, serve_settings: Serve, submit: Submit
 ) -> None:
     file = branch / "workspace.yaml"
     text = file.read_text().replace("after: [called]", "after: [called, helped]")
@@ -190,6 +196,6 @@ def test_an_agent_must_keep_the_words_that_the_workspace_waits_for(
         assert "'helped' is no outcome" in problem["detail"]
         assert client.get("/v1/agents/care").json() == before
         helping = agent("helper", "service", "helped")  # another one's word serves as well
-        assert client.put("/v1/agents/helper", content=helping).json()["changed"]
+        assert submit(client, "helper", helping).json()["changed"]
         soothing = agent("care", "service", "soothed")
-        assert client.put("/v1/agents/care", content=soothing).json()["changed"]
+        assert submit(client, "care", soothing).json()["changed"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,13 @@ def test_a_reader_needs_a_ledger(tmp_path: Path) -> None:
 
 def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
     ledger = SqliteLedger.open(path)
-    ledger._db.execute("PRAGMA user_version=1")
+    ledger._db.rows("PRAGMA user_version=1")
     ledger.close()
     with pytest.raises(
-        StateError, match="expected version 2 of the ledger .* got 1; run the nextb"
+        StateError, match="expected version 3 of the ledger .* got 1; run the nextb"
     ):
         SqliteLedger.open(path)
-    with pytest.raises(StateError, match="expected version 2 of the ledger .* or choose another"):
+    with pytest.raises(StateError, match="expected version 3 of the ledger .* or choose another"):
         SqliteReader.open(path)
 
 
@@ -163,3 +164,13 @@ def test_what_is_rolled_back_leaves_no_gap(path: Path) -> None:
     assert [entry.position for entry in ledger.entries(0, 10)] == [1]
     assert ledger.contacts("nobody", at - timedelta(days=1)) == ()
     ledger.close()
+
+
+def test_nothing_is_written_outside_of_a_transaction(path: Path) -> None:
+    """SQLite undoes a whole transaction when the disk is full; what followed would stand alone."""
+    with closing(SqliteLedger.open(path)) as ledger:
+        with pytest.raises(StateError, match="the transaction was undone; nothing of it is"):
+            ledger.note("a", "b")
+        with pytest.raises(StateError, match="the transaction was undone; nothing of it is"):
+            ledger._db.run_many("INSERT INTO note VALUES (?, ?)", [("a", "b")])
+        assert ledger.note("a") is None

@@ -1,0 +1,1 @@
+"""How one decision is made: what stands, what is known, one by one and in batches."""

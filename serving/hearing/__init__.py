@@ -1,0 +1,1 @@
+"""What is reported: outcomes and corrections, deliveries, contacts elsewhere, objections."""

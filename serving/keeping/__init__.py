@@ -1,0 +1,1 @@
+"""How long things are kept: retention and erasure, exports of the log."""

@@ -1,0 +1,1 @@
+"""The learner: reads the ledger in order, teaches, publishes snapshots."""

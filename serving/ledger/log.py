@@ -1,0 +1,271 @@
+"""The log of a ledger: decisions, outcomes and all else in their order, and the ways to find them.
+
+It is only appended to, but for what has become older than the workspace keeps, and for what a
+customer has the right to have erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+
+from agents.context import Contact, PastEvent
+from agents.decisions import Decision, OutcomeEvent
+from agents.units import parse_instant
+from serving.ledger.database import to_micros
+from serving.ledger.packing import pack, unpack
+from serving.ledger.past import Past, PastReader
+from serving.ledger.records import Entry, EntryKind, StoredDecision, StoredOutcome
+
+_OPTION = orjson.OPT_SERIALIZE_NUMPY
+
+LAST = 2**63 - 1
+"""A position that no row of the log has or comes after."""
+
+LAST_POSITION = "SELECT coalesce(max(position), 0) FROM log"
+ADD_ENTRY = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
+ADD_DECISION = "INSERT INTO decision VALUES (?, ?, ?, ?)"
+_DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
+_PRUNE = (
+    "DELETE FROM log WHERE position IN ("
+    " SELECT position FROM log WHERE at < ? AND closes <= ? AND position <= ?"
+    " AND position < (SELECT max(position) FROM log)"
+    " AND NOT EXISTS (SELECT 1 FROM decision JOIN outcome USING (decision_id)"
+    " WHERE decision.position = log.position AND outcome.position > ?)"
+    " AND NOT EXISTS (SELECT 1 FROM decision JOIN correction USING (decision_id)"
+    " WHERE decision.position = log.position AND correction.position > ?)"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.position = log.position"
+    " AND (state = 'reserved' OR changed > ?))"
+    " ORDER BY at LIMIT ?) RETURNING position"
+)
+_FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
+
+
+def read_body(stored: bytes) -> Mapping[str, Any]:
+    """Read a record; what is no JSON object is an empty one, so its reader finds nothing in it."""
+    try:
+        body = orjson.loads(stored)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+class LogReader(PastReader):
+    """Reads the log."""
+
+    _action_ids: dict[str, list[str]]  # by revision, as far as they were asked for
+    _put: set[str]  # revisions that were stored since the last commit, and may be undone
+
+    def _read(self, kind: str, stored: bytes) -> Mapping[str, Any]:
+        """Read what is stored of an entry; what is no such record is an empty one."""
+        body = read_body(stored)
+        if kind != "decision":
+            return body
+        try:
+            actions = body.get("actions") or self.action_ids(body["revision"])
+            return unpack(body, actions)
+        except (LookupError, TypeError):
+            return {}
+
+    def action_ids(self, revision_id: str) -> list[str]:
+        """Return the ids of a stored revision's actions, none if there is no such revision."""
+        known = self._action_ids.get(revision_id)
+        if known is None:
+            sql = "SELECT ids FROM action_list WHERE revision_id = ?"
+            rows = self._db.rows(sql, (revision_id,))
+            known = orjson.loads(rows[0][0]) if rows else []
+            if known and revision_id not in self._put:
+                self._action_ids[revision_id] = known
+        return known
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        """Return up to `limit` rows of the log with a position above `after`, in order."""
+        rows = self._db.rows(
+            "SELECT position, kind, body FROM log WHERE position > ? ORDER BY position LIMIT ?",
+            (after, limit),
+        )
+        return [Entry(position, kind, self._read(kind, body)) for position, kind, body in rows]
+
+    def last_position(self) -> int:
+        """Return the position of the newest row of the log, 0 if there is none."""
+        return int(self._db.rows(LAST_POSITION)[0][0])
+
+    def first_decision(self) -> int:
+        """Return the position of the oldest decision, or of what comes next if there is none."""
+        sql = "SELECT coalesce(min(position), 0) FROM decision"
+        return int(self._db.rows(sql)[0][0]) or self.last_position() + 1
+
+    def last_instant(self) -> datetime | None:
+        """Return the later one of the newest decision's instant and the newest outcome's."""
+        rows = self._db.rows(
+            "SELECT body FROM log WHERE position = (SELECT max(position) FROM decision)"
+            " OR position = (SELECT max(position) FROM outcome)"
+        )
+        bodies = [read_body(body) for (body,) in rows]
+        told = [body.get("event", body).get("at") for body in bodies]
+        return max((parse_instant(at) for at in told if at is not None), default=None)
+
+    def find_decision(self, decision_id: str) -> StoredDecision | None:
+        """Return a decision by its id."""
+        return self._decision("decision_id", decision_id)
+
+    def _decision(self, column: Literal["decision_id", "key"], value: str) -> StoredDecision | None:
+        rows = self._db.rows(_FIND_DECISION[column], (value,))
+        if not rows:
+            return None
+        position, request, body = rows[0]
+        record = self._read("decision", body)
+        decision = Decision.from_record(record)
+        told = record.get("arbitration"), record.get("shadow")
+        return StoredDecision(position, bytes(request), decision, *told)
+
+    def find_by_key(self, key: str) -> StoredDecision | None:
+        """Return the decision made under an idempotency key."""
+        return self._decision("key", key)
+
+    def find_outcome(self, outcome_id: str) -> StoredOutcome | None:
+        """Return an outcome by its id."""
+        rows = self._db.rows(
+            "SELECT request, body FROM outcome JOIN log USING (position) WHERE outcome_id = ?",
+            (outcome_id,),
+        )
+        if not rows:
+            return None
+        body = orjson.loads(rows[0][1])
+        event = OutcomeEvent.from_record(body["event"])
+        return StoredOutcome(bytes(rows[0][0]), tuple(body["counted"]), event)
+
+    def find_events(self, decision_id: str, until: int = LAST) -> list[OutcomeEvent]:
+        """Return all outcomes received for a decision up to a position, in order of commit."""
+        rows = self._db.rows(
+            "SELECT body FROM outcome JOIN log USING (position) WHERE decision_id = ?"
+            " AND position <= ? ORDER BY position",
+            (decision_id, until),
+        )
+        return [OutcomeEvent.from_record(orjson.loads(body)["event"]) for (body,) in rows]
+
+
+class Log(LogReader, Past):
+    """Appends to the log, inside a transaction."""
+
+    _position: int
+
+    def add_decision(
+        self,
+        decision: Decision,
+        contact: Contact | None,
+        *,
+        key: str | None,
+        request: bytes,
+        closes: datetime,
+        arbitration: Mapping[str, Any] | None = None,
+        shadow: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Append a decision and its contact; return its position.
+
+        Args:
+            decision: what was decided.
+            contact: what it sends, None for `none`.
+            key: the caller's idempotency key.
+            request: the fingerprint of the request.
+            arbitration: how it was settled which agent decides, if several were asked.
+            shadow: what the agent's shadow would have decided, if it has one.
+            closes: when its last outcome window ends, before which it is never pruned.
+        """
+        record = pack(decision)
+        if not self.action_ids(decision.revision):
+            record["actions"] = decision.actions
+        if arbitration is not None:
+            record["arbitration"] = arbitration
+        if shadow is not None:
+            record["shadow"] = shadow
+        aged_from = decision.at if contact is None else contact.at
+        customer = decision.context.customer
+        position = self.append("decision", record, customer=customer, at=aged_from, closes=closes)
+        self._db.run(
+            ADD_DECISION,
+            (decision.decision_id, key, request, position),
+        )
+        if contact is not None:
+            self.add_contact(customer, contact, position)
+        return position
+
+    def add_outcome(
+        self,
+        event: OutcomeEvent,
+        past: PastEvent,
+        *,
+        counted: Iterable[str],
+        request: bytes,
+        closes: datetime,
+    ) -> int:
+        """Append an outcome, and what later decisions remember of it; return its position.
+
+        Args:
+            event: what happened, as it was reported.
+            past: the same as later decisions remember it.
+            counted: names of the outcomes that count once more because of it.
+            request: the fingerprint of the report.
+            closes: when the last outcome window of its decision ends; its own instant if it
+                followed none.
+        """
+        body = {"event": event.to_record(), "counted": list(counted)}
+        customer = event.customer
+        position = self.append("outcome", body, customer=customer, at=event.at, closes=closes)
+        self._db.run(
+            "INSERT INTO outcome VALUES (?, ?, ?, ?)",
+            (event.outcome_id, event.decision_id, request, position),
+        )
+        self.add_event(customer, past, position)
+        return position
+
+    def append(
+        self,
+        kind: EntryKind,
+        body: Mapping[str, Any],
+        *,
+        customer: str | None = None,
+        at: datetime | None = None,
+        closes: datetime | None = None,
+    ) -> int:
+        """Append a row to the log; return its position.
+
+        Args:
+            kind: what it is.
+            body: the record, as plain JSON values.
+            customer: whom it is about, if anybody.
+            at: from when its age counts; None if it is kept for good.
+            closes: until when it is needed, whatever its age.
+        """
+        self._position += 1
+        times = (None if instant is None else to_micros(instant) for instant in (at, closes))
+        self._db.run(
+            ADD_ENTRY,
+            (self._position, kind, *times, customer, orjson.dumps(body, option=_OPTION)),
+        )
+        return self._position
+
+    def prune(self, before: datetime, now: datetime, *, until: int, limit: int) -> int:
+        """Remove the oldest decisions and outcomes with all that was indexed of them.
+
+        The newest row of the log stays, so positions are never given twice and the ledger's
+        clock goes on; revisions stay, too. So does a decision of which an entry speaks that stays
+        because of its position, since whoever reads it looks for the decision, and one whose
+        contact is only reserved.
+
+        Args:
+            before: what is younger stays.
+            now: what is of a decision whose outcome windows are still open stays.
+            until: what has a later position stays.
+            limit: most rows to remove at once.
+
+        Returns:
+            How many were removed; less than `limit` if none are left.
+        """
+        rows = self._db.rows(
+            _PRUNE, (to_micros(before), to_micros(now), until, until, until, until, limit)
+        )
+        return len(rows)

@@ -1,0 +1,159 @@
+"""The server process: Ray, the deployment and the learner, from start to a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.errors import StateError
+from agents.load import load_workspace
+from policies.registry import check_policy
+from serving.clock import make_clock
+from serving.learning.learner_process import LearnerSupervisor
+from serving.ledger import open_ledger
+from serving.running.environment import haproxy_wanted, set_ray_environment
+from serving.running.plain import plain_server
+from serving.running.tenants import tenants
+from serving.security.hosts import check_access
+from serving.settings import Settings, base_url, load_keys, prepare_data
+
+logger = logging.getLogger("nextbest")
+
+
+def check_start(settings: Settings) -> None:
+    """Find out in a second, before Ray starts, whether the server can run at all.
+
+    Raises:
+        DocumentError: the workspace is wrong, an agent's learner and its settings included.
+        StateError: the data folder is not writable, another server uses it, its ledger is ahead of
+            the machine's clock, the port is taken, or anybody could get in from anywhere.
+    """
+    check_access(settings)
+    _check_engine(settings)
+    for tenant in tenants(settings):
+        _check_workspace(tenant)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise StateError(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror});"
+                " stop what uses it, or choose another with --port"
+            ) from error
+
+
+def _check_workspace(settings: Settings) -> None:
+    loaded = load_workspace(settings.workspace)
+    for name, revision in loaded.revisions.items():
+        check_policy(revision, loaded.sources[name])
+    prepare_data(settings.data)
+    load_keys(settings.data)
+    with contextlib.closing(open_ledger(settings, wait_s=0.0)) as ledger:
+        make_clock(settings.clock, ledger)
+
+
+def _check_engine(settings: Settings) -> None:
+    most = max(settings.replicas, settings.max_replicas)
+    if most > 1 and not settings.ledger_url:
+        raise StateError(
+            "expected --ledger postgresql://... for more than one replica: the embedded ledger"
+            " has one writer"
+        )
+    if most > 1 and settings.engine == "uvicorn":
+        raise StateError("expected --engine ray for more than one replica; uvicorn runs one")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers.
+
+    Args:
+        url: where.
+        front: what takes the requests in, for people.
+        alive: whether it can still answer; Ray ends this process if it cannot.
+    """
+
+    url: str
+    front: str
+    alive: Callable[[], bool] = lambda: True
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[Running]:
+    """Run the server inside the context; yields once it is ready.
+
+    Raises:
+        DocumentError, StateError: as `check_start`.
+    """
+    check_start(settings)
+    with _ENGINES[settings.engine](settings) as running, _learning(settings):
+        yield running
+
+
+@contextlib.contextmanager
+def _on_ray(settings: Settings) -> Iterator[Running]:
+    private = Path(tempfile.mkdtemp(prefix="nextbest-"))
+    try:
+        set_ray_environment(private, settings)
+        from serving.cluster.local import cluster  # Ray reads its variables when it is imported
+
+        front = "HAProxy" if haproxy_wanted() else "Ray Serve's own proxy (no HAProxy here)"
+        with cluster(settings, private) as url:
+            yield Running(url, front)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _on_uvicorn(settings: Settings) -> Iterator[Running]:
+    with plain_server(settings) as thread:
+        yield Running(base_url(settings), "uvicorn, without Ray", thread.is_alive)
+
+
+_ENGINES = {"ray": _on_ray, "uvicorn": _on_uvicorn}
+
+
+@contextlib.contextmanager
+def _learning(settings: Settings) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for tenant in tenants(settings):
+            stack.enter_context(contextlib.closing(LearnerSupervisor(tenant)))
+        yield
+
+
+def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the server until SIGINT or SIGTERM, telling each step.
+
+    Raises:
+        DocumentError, StateError: as `check_start`.
+    """
+    every = ", ".join(map(str, (settings.workspace, *settings.more)))
+    say(f"starting: workspace {every}, data {settings.data}")
+    with serving(settings) as running:
+        stop = stop_signal()  # only now: Ray takes the signals for itself when it starts
+        say(
+            f"ready: {running.url} behind {running.front}; interactive API at {running.url}/docs;"
+            " stop with Ctrl-C"
+        )
+        while not stop.wait(1.0):
+            if not running.alive():
+                raise StateError("the server has stopped; its log says why")
+        say("stopping: finishing what is under way, publishing what was learned")
+    say("stopped")
+
+
+def stop_signal() -> threading.Event:
+    """Return what SIGINT and SIGTERM set from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
