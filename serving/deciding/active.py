@@ -14,6 +14,7 @@ from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import Workspace
 from policies.base import Policy
+from policies.decide import draw, explore
 from policies.registry import create_policy, load_policy
 from policies.samples import odd_contexts
 from policies.snapshot import Manifest
@@ -177,7 +178,7 @@ class ActiveAgents:
         return Lineup(standing, take(standing.revision), canary, shadow)
 
     def rehearse(self) -> None:
-        """Let every policy answer for two made-up customers: compilers and caches work now.
+        """Draw for two made-up customers by every policy: compilers and caches work now.
 
         A policy that cannot is reported; the others decide.
         """
@@ -185,7 +186,8 @@ class ActiveAgents:
             mask = Mask((None,) * len(active.revision.actions))
             try:
                 for context in odd_contexts(active.revision):
-                    active.policy.distribution(context, mask)
+                    answer = active.policy.distribution(context, mask)
+                    draw(explore(active.revision, answer.probabilities, mask.allowed), 0.5)
             except Exception:
                 logger.exception("the policy of %s could not be rehearsed", name)
 
