@@ -42,7 +42,8 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports
 
 # those that start a whole server on Ray have the machine to themselves
-ON_RAY := tests/faults/test_cluster.py tests/serving/test_deploy.py tests/test_demo.py
+ON_RAY := tests/faults/test_cluster.py tests/faults/test_stop.py tests/serving/test_deploy.py \
+	tests/test_demo.py
 
 test: lint ## lint, then every test and doctest
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ON_RAY:%=--ignore=%)

@@ -22,6 +22,7 @@ from serving.ledger import open_ledger
 from serving.life import submit
 from serving.running import operations
 from serving.running.ledger_url import read_ledger_url
+from serving.running.options import MaxReplicas, MaxWaiting
 from serving.security import commands as security_commands
 from serving.settings import LEDGER_ENV, AuthKind, ClockKind, Engine, Settings
 from serving.watching.logs import LogKind
@@ -64,12 +65,8 @@ def serve(
     replicas: Annotated[
         int, typer.Option(min=1, help="Processes that decide; more than one needs PostgreSQL.")
     ] = 1,
-    max_replicas: Annotated[
-        int, typer.Option(min=0, help="Start up to so many under load; 0 for always --replicas.")
-    ] = 0,
-    max_waiting: Annotated[
-        int, typer.Option(min=4, help="Requests under way for one replica; more get 503 at once.")
-    ] = 16,
+    max_replicas: MaxReplicas = 0,
+    max_waiting: MaxWaiting = 16,
     body_timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds within which a request must be there whole.")
     ] = 10.0,

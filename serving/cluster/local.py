@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ray
@@ -23,12 +23,13 @@ _LOOPBACK = "127.0.0.1"
 
 
 @contextlib.contextmanager
-def cluster(settings: Settings, private: Path) -> Iterator[str]:
+def cluster(settings: Settings, private: Path, heed_signals: Callable[[], None]) -> Iterator[str]:
     """Run Ray and the deployment inside the context; yields the base URL once it is ready.
 
     Args:
         settings: of the server.
         private: a short path for Ray's own files.
+        heed_signals: called once Ray has taken the signals for itself.
 
     Raises:
         StateError: the replica does not start, or a port of Ray's own is open to other machines.
@@ -45,6 +46,7 @@ def cluster(settings: Settings, private: Path) -> Iterator[str]:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+    heed_signals()
     try:
         serve.start(
             # HAProxy alone faces the outside; Ray and the replicas behind it stay on loopback

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from serving.running.deploy import Plan, with_ledger, write_deployment
+from serving.running.options import MaxReplicas, MaxWaiting
 from serving.settings import Settings
 
 app = typer.Typer()
@@ -25,12 +26,8 @@ def deploy(
         str, typer.Option(help="Where pods see the volume of snapshots and keys.")
     ] = "/srv/nextbest/data",
     replicas: Annotated[int, typer.Option(min=1, help="Processes that decide, a pod each.")] = 2,
-    max_replicas: Annotated[
-        int, typer.Option(min=0, help="Start up to so many under load; 0 for always --replicas.")
-    ] = 0,
-    max_waiting: Annotated[
-        int, typer.Option(min=4, help="Requests under way for one replica; more get 503 at once.")
-    ] = 16,
+    max_replicas: MaxReplicas = 0,
+    max_waiting: MaxWaiting = 16,
     redis: Annotated[
         str, typer.Option(help="host:port of a Redis that lets Ray outlive its head.")
     ] = "",
@@ -61,10 +58,11 @@ def learn(
 ) -> None:
     """Run the learner by itself, where replicas run elsewhere, until Ctrl-C."""
     from serving.learning.learner_process import LearnerSupervisor
-    from serving.running.server import stop_signal
+    from serving.running.server import stop_on_signal
 
     settings = with_ledger(Settings(Path(), data), ledger_env)
-    stop: threading.Event = stop_signal()
+    stop = threading.Event()
+    stop_on_signal(stop)
     learner = LearnerSupervisor(settings)
     try:
         typer.echo(f"learning: {data}; stop with Ctrl-C")

@@ -87,34 +87,46 @@ class Running:
     alive: Callable[[], bool] = lambda: True
 
 
+def _leave_signals() -> None:
+    pass
+
+
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[Running]:
+def serving(
+    settings: Settings, heed_signals: Callable[[], None] = _leave_signals
+) -> Iterator[Running]:
     """Run the server inside the context; yields once it is ready.
+
+    Args:
+        settings: of the server.
+        heed_signals: called when Ray, which takes signals for itself, has done so and before
+            anything is served: who wants to hear of them takes them back.
 
     Raises:
         DocumentError, StateError: as `check_start`.
     """
     check_start(settings)
-    with _ENGINES[settings.engine](settings) as running, _learning(settings):
+    with _ENGINES[settings.engine](settings, heed_signals) as running, _learning(settings):
         yield running
 
 
 @contextlib.contextmanager
-def _on_ray(settings: Settings) -> Iterator[Running]:
+def _on_ray(settings: Settings, heed_signals: Callable[[], None]) -> Iterator[Running]:
     private = Path(tempfile.mkdtemp(prefix="nextbest-"))
     try:
         set_ray_environment(private, settings)
         from serving.cluster.local import cluster  # Ray reads its variables when it is imported
 
         front = "HAProxy" if haproxy_wanted() else "Ray Serve's own proxy (no HAProxy here)"
-        with cluster(settings, private) as url:
+        with cluster(settings, private, heed_signals) as url:
             yield Running(url, front)
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _on_uvicorn(settings: Settings) -> Iterator[Running]:
+def _on_uvicorn(settings: Settings, heed_signals: Callable[[], None]) -> Iterator[Running]:
+    heed_signals()
     with plain_server(settings) as thread:
         yield Running(base_url(settings), "uvicorn, without Ray", thread.is_alive)
 
@@ -138,8 +150,8 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     """
     every = ", ".join(map(str, (settings.workspace, *settings.more)))
     say(f"starting: workspace {every}, data {settings.data}")
-    with serving(settings) as running:
-        stop = stop_signal()  # only now: Ray takes the signals for itself when it starts
+    stop = threading.Event()
+    with serving(settings, lambda: stop_on_signal(stop)) as running:
         say(
             f"ready: {running.url} behind {running.front}; interactive API at {running.url}/docs;"
             " stop with Ctrl-C"
@@ -151,9 +163,7 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     say("stopped")
 
 
-def stop_signal() -> threading.Event:
-    """Return what SIGINT and SIGTERM set from now on."""
-    stop = threading.Event()
+def stop_on_signal(stop: threading.Event) -> None:
+    """Let SIGINT and SIGTERM set an event from now on."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    return stop

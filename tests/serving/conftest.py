@@ -293,12 +293,3 @@ def put_and_activate(client: httpx.Client, name: str, text: str) -> httpx.Respon
 def submit() -> Callable[[httpx.Client, str, str], httpx.Response]:
     """Put an agent's YAML and activate it."""
     return put_and_activate
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
