@@ -137,12 +137,15 @@ class SnapshotFolder:
         Raises:
             OSError: the disk does not take it; the older note stands.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / _LEARNED, str(position).encode())
+        self._note(_LEARNED, position)
 
     def learned(self) -> int:
         """Return the position up to which everything is in published snapshots, 0 if unknown."""
         return self._noted(_LEARNED)
+
+    def _note(self, name: str, position: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / name, str(position).encode())
 
     def _noted(self, name: str) -> int:
         try:
@@ -157,8 +160,7 @@ class SnapshotFolder:
         Raises:
             OSError: the disk does not take it; the older note stands.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / _READ, str(position).encode())
+        self._note(_READ, position)
 
     def read_to(self) -> int:
         """Return the position up to which the learner has read the ledger, 0 if unknown."""

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from agents.revision import Revision
 from agents.rewards import counted, reward
 from serving.ledger import Entry
+from serving.ledger.deliveries import GIVEN_BACK
 from serving.reports.facts import Past
 
 HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS_A_DAY = 24
 _KEPT_HOURS = 35 * _HOURS_A_DAY
-_GIVEN_BACK = frozenset({"released", "expired"})
 
 
 class Slot(NamedTuple):
@@ -171,7 +171,7 @@ class Totals:
 
     def _delivered(self, _position: int, body: Mapping[str, Any]) -> None:
         stored = self._past.decision(body["decision_id"])
-        if stored is None or body["state"] not in _GIVEN_BACK:
+        if stored is None or body["state"] not in GIVEN_BACK:
             return
         total = self._of(stored.agent, stored.revision, stored.at, stored.action_id)
         if total is not None:

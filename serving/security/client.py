@@ -66,6 +66,11 @@ def call(
             answer = client.request(method, path, json=body, content=yaml)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StateError(f"no answer from {url}: {error}; is the server running there?") from None
+    return _content(answer, url)
+
+
+def _content(answer: httpx.Response, url: str) -> Any:
+    """Return the JSON of a success; raise what a refusal says."""
     try:
         content = answer.json()
     except ValueError:
