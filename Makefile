@@ -28,8 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 			--no-build-isolation -e . ; \
 	fi
-	@echo "compiling the learners' kernels"
+	@echo "compiling the kernels of learners and markets"
 	@$(BIN)/python -m policies.precompile
+	@$(BIN)/python -m simulators.precompile
 	@touch $(STAMP)
 
 demo: $(STAMP) ## watch agents learn over HTTP, and get the closing table
@@ -42,15 +43,18 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports
 
 # those that start a whole server on Ray have the machine to themselves
-ON_RAY := tests/faults/test_cluster.py tests/faults/test_stop.py tests/serving/test_deploy.py \
-	tests/test_demo.py
+ON_RAY := tests/faults/test_cluster.py tests/faults/test_rolling.py tests/faults/test_stop.py \
+	tests/serving/test_deploy.py tests/test_demo.py
 
+# in the order of collection: the last ones are doctests, which are short, and nobody waits long
 test: lint ## lint, then every test and doctest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ON_RAY:%=--ignore=%)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+		$(ON_RAY:%=--ignore=%)
 	@$(BIN)/python -m pytest $(ON_RAY)
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m agents.benchmark
+	@$(BIN)/python -m simulators.benchmarks
 	@$(BIN)/python -m experiments.studies
 	@$(BIN)/python -m serving.benchmarks
 	@NEXTBEST_KILLS=2000 $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/faults/test_kills.py

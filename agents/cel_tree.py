@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types
 _SIGN, _WORD = 1 << 63, 1 << 64
@@ -61,6 +62,7 @@ class Tree:
     names: frozenset[str]
 
 
+@lru_cache(maxsize=4_096)
 def read_tree(serialised: bytes) -> Tree:
     """Read a checked expression.
 

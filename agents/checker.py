@@ -9,9 +9,10 @@ what a decision says it knew is compared with that. What it finds must be nothin
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import pyarrow as pa
 from agents.checking.book import read_laws
 from agents.checking.hidden import Hidden
 from agents.checking.history import Finding, History, read_past
+from agents.checking.late import late_faults
 from agents.checking.laws import AgentLaw, Totals, View
 from agents.checking.rows import ALWAYS, HOLDOUT, check_row, unknown_actions
 from agents.checking.times import zone_of
@@ -30,7 +32,7 @@ from agents.checking.times import zone_of
 _COLUMNS = (
     "position", "decision_id", "at", "agent", "revision", "group", "reason", "customer", "context",
     "actions", "mask", "distribution", "action", "propensity", "send_at", "outcomes",
-    "given_back", "retracted",
+    "given_back", "late", "retracted",
 )  # fmt: skip
 _FAILED = "could not be checked"
 _BESIDE = ("", HOLDOUT, ALWAYS)  # allowed, or barred by what is no rule
@@ -98,9 +100,14 @@ def check_log(
     breaches: list[Breach] = []
     for row in _rows(table):
         law = by_revision.get(row["revision"], books[folder]).get(row["agent"])
-        for name, detail in audit.check(row, law):
-            breaches.append(Breach(row["position"], row["decision_id"], name, detail))
+        findings = [*audit.change(row["position"]), *((row, *f) for f in audit.check(row, law))]
+        breaches += [_breach(*finding) for finding in findings]
+    breaches += [_breach(*finding) for finding in audit.change(sys.maxsize)]
     return Report(breaches, audit.unchecked())
+
+
+def _breach(row: _Row, name: str, detail: str) -> Breach:
+    return Breach(row["position"], row["decision_id"], name, detail)
 
 
 def _without_gaps(positions: list[int]) -> bool:
@@ -121,13 +128,12 @@ class _Audit:
     def __init__(self, *, complete: bool) -> None:
         self._complete = complete
         self._history, self._totals, self._hidden = History(), Totals(), Hidden()
-        self._ends: list[tuple[int, int, _Row, AgentLaw | None]] = []  # a heap
+        self._changes: list[tuple[int, int, _Row, AgentLaw | None]] = []  # a heap
         self._seen: set[str] = set()
         self._unchecked: dict[str, None] = {}
 
     def check(self, row: _Row, law: AgentLaw | None) -> Iterator[Finding]:
         """Check one row, and remember it."""
-        self._undo(row["position"])
         if row["decision_id"] in self._seen:
             yield "decision_id", "an earlier row has the same id"
         self._seen.add(row["decision_id"])
@@ -141,15 +147,27 @@ class _Audit:
             self._complete = False
         self._history.learn(row, law)
         self._count(row, law, 1.0)
-        if row.get("given_back") is not None:
-            heapq.heappush(self._ends, (row["given_back"], row["position"], row, law))
+        changed = (row["late"] or {}).get("position") or row["given_back"]
+        if changed is not None:
+            heapq.heappush(self._changes, (changed, row["position"], row, law))
 
-    def _undo(self, position: int) -> None:
-        """Forget the contacts that were given back before a position: they were never made."""
-        while self._ends and self._ends[0][0] < position:
-            _, _, row, law = heapq.heappop(self._ends)
-            self._history.of(row["customer"]).remove(row["decision_id"])
-            self._count(row, law, -1.0)
+    def change(self, position: int) -> Iterator[tuple[_Row, str, str]]:
+        """Take up what became of contacts before a position, and check those made late.
+
+        What was given back was never made; what was made later than planned is known as of then.
+        """
+        while self._changes and self._changes[0][0] < position:
+            _, _, row, law = heapq.heappop(self._changes)
+            contact = self._history.of(row["customer"]).remove(row["decision_id"])
+            if row["late"] is None:
+                self._count(row, law, -1.0)
+            elif contact is not None:
+                at = row["late"]["at"]
+                if law is not None:
+                    context = orjson.loads(row["context"])
+                    view = self._view(row | {"at": at}, law, context, [], [])
+                    yield from ((row, *each) for each in late_faults(view, row["action"]))
+                self._history.of(row["customer"]).add(replace(contact, at=at))
 
     def _count(self, row: _Row, law: AgentLaw | None, times: float) -> None:
         """Count what a contact uses of the totals."""

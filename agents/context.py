@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.errors import ContextError, did_you_mean
-from agents.spec import CustomerField
+from agents.spec import Channel, CustomerField
 from agents.units import parse_instant, parse_zone
 
 FeatureValue = bool | int | float | str | datetime | tuple[str, ...]
@@ -220,6 +220,25 @@ def check_channels(known: Iterable[str], asked: Collection[str]) -> tuple[str, .
         if name not in every:
             raise ContextError(f"channels: got {name[:40]!r}; {did_you_mean(name, every)}")
     return tuple(name for name in every if name in asked)
+
+
+def check_placement(channels: Mapping[str, Channel], asked: str) -> str:
+    """Return the placement that a request asks for; empty if it asks for none.
+
+    A word that no channel has would bar everything, as often as it is asked for: it is a mistake
+    of the caller, and not a slot that nothing fits.
+
+    Raises:
+        ContextError: no channel of the workspace has such a placement.
+
+    Example:
+        >>> check_placement({"site": Channel(placements=("hero",))}, "hero")
+        'hero'
+    """
+    if asked and not any(asked in channel.placements for channel in channels.values()):
+        known = {slot for channel in channels.values() for slot in channel.placements}
+        raise ContextError(f"placement: got {asked[:40]!r}; {did_you_mean(asked, known)}")
+    return asked
 
 
 def check_features(

@@ -101,8 +101,17 @@ class Counter:
 
     def reading(self, instant: datetime) -> Reading:
         """Return what must be known before something more may be charged at this instant."""
-        if isinstance(self.per, timedelta):
-            first = self.bucket(instant - self.per)
-            return Reading(self.name, first, first + 2 * _PARTS)
-        bucket = self.bucket(instant)
-        return Reading(self.name, bucket, bucket)
+        first = self.first(instant)
+        rolls = isinstance(self.per, timedelta)
+        return Reading(self.name, first, first + 2 * _PARTS if rolls else first)
+
+    def first(self, instant: datetime) -> int:
+        """Return the first bucket of the reading for an instant."""
+        per = self.per
+        if isinstance(per, str):
+            return period_number(per, instant, self.zone)
+        return self.bucket(instant if per is None else instant - per)
+
+    def key(self, instant: datetime) -> str:
+        """Return the key of the reading for an instant."""
+        return f"{self.name}@{self.first(instant)}"

@@ -83,12 +83,7 @@ class Decision:
 
     def contact(self, action: Action) -> Contact | None:
         """Return the contact that the decision makes, None for `none`."""
-        if self.send_at is None:
-            return None
-        return Contact(
-            self.send_at, self.agent, action.offer, action.kind, action.channel, action.id,
-            action.includes, self.decision_id,
-        )  # fmt: skip
+        return contact_of(self.decision_id, self.agent, action, self.send_at)
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for JSON: instants as text, NaN as None."""
@@ -130,6 +125,18 @@ class Decision:
             expected=np.array(record["expected"], dtype=np.float64),
             send_at=None if send_at is None else parse_instant(send_at),
         )
+
+
+def contact_of(
+    decision_id: str, agent: str, action: Action, send_at: datetime | None
+) -> Contact | None:
+    """Return the contact that a decision for an action makes, None if it sends nothing."""
+    if send_at is None:
+        return None
+    return Contact(
+        send_at, agent, action.offer, action.kind, action.channel, action.id, action.includes,
+        decision_id,
+    )  # fmt: skip
 
 
 _PLAIN = (

@@ -19,16 +19,10 @@ class _Usual(NamedTuple):
         low, high: the range.
     """
 
-    kind: type | None
+    kind: type[Any] | None
     values: Collection[object] | None = None
     low: float = -MAX_NUMBER
     high: float = MAX_NUMBER
-
-    def fits(self, value: Any) -> bool:
-        """Whether a value of the kind is usual."""
-        if self.values is None:
-            return bool(self.low <= value <= self.high)
-        return value in self.values
 
 
 _UNUSUAL = _Usual(None)
@@ -50,7 +44,7 @@ class Features:
         self._usual = {name: _usual(field) for name, field in schema.items()}
         self._required = frozenset(name for name, field in schema.items() if field.required)
 
-    def check(self, features: Mapping[str, object]) -> dict[str, FeatureValue]:
+    def check(self, features: Mapping[str, Any]) -> dict[str, FeatureValue]:
         """Check a customer's features and drop the missing ones.
 
         Raises:
@@ -59,7 +53,9 @@ class Features:
         checked: dict[str, Any] = {}
         for name, value in features.items():
             usual = self._usual.get(name, _UNUSUAL)
-            if type(value) is usual.kind and usual.fits(value):
+            if type(value) is usual.kind and (
+                usual.low <= value <= usual.high if usual.values is None else value in usual.values
+            ):
                 checked[name] = value
             else:
                 checked.update(self._look(name, value))

@@ -48,6 +48,8 @@ def assign(workspace: Workspace, holdout: Holdout, context: Context) -> Group:
     if holdout.managed is not None:
         said = context.features.get(holdout.managed)
         return Group(said) if isinstance(said, str) and said in set(Group) else Group.CONTROL
+    if not (holdout.control or holdout.random):
+        return Group.TREATMENT  # whatever the position
     where = position(holdout.salt, context.customer)
     if where < holdout.control:
         return Group.CONTROL

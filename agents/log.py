@@ -57,6 +57,15 @@ SCHEMA = pa.schema(
         pa.field("state", pa.string()),  # what became of the contact; null if nobody has said
         pa.field("given_back", pa.int64()),  # position from which it was not made; null if it was
         pa.field(
+            "late",  # when it was made if later than planned, and the position from which
+            pa.struct(
+                [
+                    pa.field("at", _INSTANT, nullable=False),
+                    pa.field("position", pa.int64(), nullable=False),
+                ]
+            ),
+        ),
+        pa.field(
             "retracted",  # events that were taken back, and the position from which
             pa.list_(
                 pa.struct(
@@ -88,6 +97,7 @@ def log_row(
     arbitration: Mapping[str, Any] | None = None,
     state: str | None = None,
     given_back: int | None = None,
+    late: Mapping[str, Any] | None = None,
     retracted: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Make the log's row of one decision and the outcomes that came after it.
@@ -104,6 +114,8 @@ def log_row(
         state: what became of its contact: reserved, delivered, released or expired.
         given_back: position of the log from which its contact counts as never made: then nothing
             followed it, and it cost nothing.
+        late: when its contact was made, `at`, if that was later than planned, and the `position`
+            from which guardrails count it there.
         retracted: events that were taken back: word, instant, position.
     """
     agent, action = revision.agent, revision.actions[decision.action]
@@ -130,6 +142,7 @@ def log_row(
         "closed_at": closes if closes <= now else None,
         "state": state,
         "given_back": given_back,
+        "late": late,
         "retracted": [dict(each) for each in retracted],
     }
 

@@ -41,7 +41,7 @@ class Mask:
     @property
     def all_barred(self) -> bool:
         """Whether every action but `none` is barred."""
-        return len(self.reasons) > 1 and all(reason is not None for reason in self.reasons[1:])
+        return len(self.reasons) > 1 and None not in self.reasons[1:]
 
 
 def make_mask(
@@ -87,12 +87,17 @@ def ask_among(ranking: Ranking, moment: Moment, allowed: list[bool]) -> list[str
 
 
 def _ask(rules: tuple[Guardrail, ...], moment: Moment, reasons: list[str | None]) -> None:
+    """Ask rules in order; when all but `none` is barred, no further reason can stand."""
     for rule in rules:
+        bar: Bar | None = None
         try:
             for bar in rule.bars(moment):
                 _apply(rule.name, bar, reasons)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong must bar
-            _apply(rule.name, _failed(rule, error), reasons)
+            bar = _failed(rule, error)
+            _apply(rule.name, bar, reasons)
+        if bar is not None and None not in reasons[1:]:
+            return
 
 
 def _ask_among(

@@ -164,6 +164,20 @@ class Memory:
         if correction.retracts and past in self._events[customer]:
             self._events[customer].remove(past)
 
+    def confirm(self, decision_id: str, at: datetime) -> None:
+        """Let caps and cooldowns count a contact as made at an instant, if it is a later one.
+
+        What it uses of budgets stays in the period for which it was planned.
+
+        Raises:
+            KeyError: the decision was never kept.
+        """
+        made = self._made[decision_id]
+        contacts = self._contacts[_customer(made)]
+        if made.contact in contacts and at > made.contact.at:
+            contacts.remove(made.contact)
+            _insert(contacts, replace(made.contact, at=at))
+
     def give_back(self, decision_id: str) -> bool:
         """Undo the contact of a decision, which was released or never confirmed; say if there was.
 

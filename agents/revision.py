@@ -16,6 +16,7 @@ from agents.context import (
     PastEvent,
     check_channels,
     check_customer,
+    check_placement,
 )
 from agents.counters import Charge, Counter, Reading
 from agents.decisions import OutcomeEvent
@@ -147,13 +148,14 @@ class Revision:
 
         Raises:
             ContextError: the features do not fit the customer schema, the identifier is none, or
-                the workspace has no such channel.
+                the workspace has no such channel or placement.
             ValueError: `at` has no UTC offset, so it names no instant.
         """
         checked = self.features.check(features)
         return Context(
             check_customer(customer), require_utc(at), checked,
-            tuple(contacts), tuple(events), usage or {}, placement,
+            tuple(contacts), tuple(events), usage or {},
+            check_placement(self.workspace.channels, placement),
             check_channels(self.workspace.channels, channels),
         )  # fmt: skip
 
@@ -169,8 +171,9 @@ class Revision:
         readings: dict[Reading, None] = {}
         for counter, slots in self._counted:
             # the present one too: a pace is kept now, whenever its contacts are sent
-            instants = {context.at, *(sends[slot] for slot in slots)}
-            readings.update((counter.reading(at), None) for at in instants if at is not None)
+            for at in {context.at, *[sends[slot] for slot in slots]}:
+                if at is not None:
+                    readings[counter.reading(at)] = None
         return tuple(readings)
 
     def charges(self, action: int, send_at: datetime) -> tuple[Charge, ...]:

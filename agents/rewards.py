@@ -43,12 +43,15 @@ def counted(agent: Agent, decided_at: datetime, events: Iterable[OutcomeEvent]) 
     if not ordered:
         return []
     kept: list[Counted] = []
+    words = {event.outcome for event in ordered}
     for name, outcome in agent.outcomes.items():
+        word = outcome.event or name
+        if word not in words:
+            continue
         inside = [
             Counted(name, event, outcome.weight * value_of(outcome, event))
             for event in ordered
-            if event.outcome == (outcome.event or name)
-            and decided_at <= event.at < decided_at + outcome.window
+            if event.outcome == word and decided_at <= event.at < decided_at + outcome.window
         ]
         kept += _aggregate(outcome, inside)
     return kept
@@ -60,9 +63,10 @@ def newly_counted(
     """Name the outcomes that count once more because of an event.
 
     Not "is it among those that count": of two that count once, heard out of order, the later
-    heard would then be counted beside the first.
+    heard would then be counted beside the first. Only outcomes of its own word can be among them.
     """
-    return gained(agent, decided_at, before, [*before, event])
+    same = [earlier for earlier in before if earlier.outcome == event.outcome]
+    return gained(agent, decided_at, same, [*same, event])
 
 
 def gained(
@@ -75,9 +79,9 @@ def gained(
 
     The other way round it names those that are lost when events are taken back.
     """
-    earlier = Counter(entry.outcome for entry in counted(agent, decided_at, before))
-    now = Counter(entry.outcome for entry in counted(agent, decided_at, after))
-    return sorted((now - earlier).elements())
+    earlier = [entry.outcome for entry in counted(agent, decided_at, before)]
+    now = [entry.outcome for entry in counted(agent, decided_at, after)]
+    return sorted((Counter(now) - Counter(earlier)).elements() if earlier else now)
 
 
 def value_of(outcome: Outcome, event: OutcomeEvent) -> float:

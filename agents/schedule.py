@@ -164,8 +164,11 @@ class Timetable:
         if not self._weeks:
             return sends
         local = None if zone is None else at.astimezone(zone_info(zone))
+        minute = 0 if local is None else minute_of_week(local)
         for week, slots in self._weeks:
-            send_at = None if local is None else _first(week, at, local)
+            send_at = None
+            if local is not None:
+                send_at = at if week[minute] else _first(week, at, local)
             for slot in slots:
                 sends[slot] = send_at
         return sends

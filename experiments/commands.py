@@ -22,6 +22,7 @@ from agents.load import LoadedWorkspace, load_workspace
 from experiments.agreeing import agreement_lines
 from experiments.asking import BY_NAME, Asker, Rows
 from experiments.closing import closing_table
+from experiments.comparing import compare_command
 from experiments.demo import Demo, run_demo
 from experiments.estimators import ESTIMATORS
 from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation
@@ -42,6 +43,7 @@ from experiments.revisions import read_revisions
 from experiments.tracking import DATABASE, open_tracking, record
 
 app = typer.Typer()
+app.command(name="compare")(compare_command)
 
 _DEMO_COLUMNS = (
     TextColumn("{task.description}"),

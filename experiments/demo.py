@@ -45,6 +45,7 @@ from policies.registry import load_learner
 from policies.snapshot import unseal
 from simulators.drive import DriveResult, drive, write_truth
 from simulators.examples import example_revision
+from simulators.traffic import Traffic
 from simulators.truth import realised_value, value_of_none, value_of_uniform
 from simulators.world import World
 from simulators.worlds import create_world
@@ -132,7 +133,8 @@ def run_demo(demo: Demo, say: Say, progress: Progress) -> Closing:
     say("starting the server on Ray Serve (about 15 seconds)")
     with served(demo) as url:
         say(f"driving {demo.customers:,} customers through {demo.rounds} weeks over HTTP")
-        driven = drive(world, url, agent=_AGENT, concurrency=demo.concurrency, progress=progress)
+        traffic = Traffic(concurrency=demo.concurrency)
+        driven = drive(world, url, agent=_AGENT, traffic=traffic, progress=progress)
         say("stopping the server; the learner learns what is left")
     write_truth(driven, demo.folder / "truth.parquet")
     say("exporting the log, re-checking every decision, evaluating")

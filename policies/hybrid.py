@@ -41,11 +41,13 @@ from policies.models.evidence import read_evidence
 from policies.models.joint import joint_best
 from policies.models.levels import design_of, prior_variance, split_variance
 from policies.models.logistic import Posterior
-from policies.models.logistic_kernels import worth
+from policies.models.logistic_kernels import worth, worths
 from policies.models.naming import Axes, check_array, shared
+from policies.models.taught import days_of, learn_part
 from policies.propensities.thompson import best_of, best_table
 from policies.settings import Setting, read_settings
 from policies.state import pack, unpack
+from policies.teaching.labels import Labels, Taught
 
 _SETTINGS = {
     "tau": Setting(0.4, 0.01, 5.0),
@@ -151,7 +153,7 @@ class HybridThompson:
         return (*self._outcomes, _SHARED), ("1", *self._encoder.names), self._names
 
     def _z(self, context: Context) -> NDArray[np.float64]:
-        return np.array((1.0, *self._encoder.numbers_of(context)))  # (1+D,)
+        return np.array([1.0, *self._encoder.numbers_of(context)])  # (1+D,)
 
     def distribution(self, context: Context, mask: Mask) -> Distribution:
         """Return the probability that each allowed action's sampled reward is the largest."""
@@ -191,7 +193,7 @@ class HybridThompson:
         """
         z = _with_one(x)  # (N, C)
         mean, variance = self._posterior.predict_table(self._design, z)  # (N, O, A) each
-        expected = np.array([self._expected(eta) for eta in mean])  # (N, A)
+        expected = worths(mean, self._values, self._costs)  # (N, A)
         if self._draws:
             found = np.zeros(allowed.shape)  # (N, A)
             for row, mine in enumerate(map(np.flatnonzero, allowed)):
@@ -206,7 +208,7 @@ class HybridThompson:
     def _expectations(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected rewards for N customers, (N, A)."""
         means = self._posterior.predict_table(self._design, _with_one(x))[0]  # (N, O, A)
-        return np.array([self._expected(mean) for mean in means])
+        return worths(means, self._values, self._costs)
 
     def _expected(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected reward of each action from the means of eta, (O, A)."""
@@ -253,6 +255,12 @@ class HybridThompson:
             self._pass_to(day)
             evidence = read_evidence(self._encoder, self._outcomes, taught)
             self._posterior.learn(self._design, evidence)
+
+    def learn_table(self, decisions: Taught, labels: Labels) -> None:
+        """Learn many labels at once, in the bits of `update`."""
+        for day, part in days_of(decisions, labels):
+            self._pass_to(day)
+            learn_part(self._posterior, self._design, self._encoder, decisions, labels, part)
 
     def _pass_to(self, day: int) -> None:
         """Let what was learned fade, by whole days of the lessons' own time; never backwards."""

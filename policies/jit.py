@@ -2,7 +2,8 @@
 
 The code is cached beside the modules, so that only the first process ever waits for it. Numba
 notices a change in a function's own file only, and a kernel holds the code of those it calls; so
-the cache is named after all files with kernels. Fast-math is off: a sum is added up in the
+the cache of a room (a top-level package) is named after all its files with kernels, and kernels
+call only those of their own room. Fast-math is off: a sum is added up in the
 order in which it is written, and a replay gives the same bits.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
@@ -22,14 +24,15 @@ Result = TypeVar("Result")
 _HERE = Path(__file__).parent
 
 
-def _cache_folder() -> Path | None:
-    """Make the folder of the present files, None where nothing can be written."""
-    digest = hashlib.sha256()
-    for file in sorted(_HERE.rglob("*.py")):
+@cache
+def _cache_folder(room: Path) -> Path | None:
+    """Make the folder of a room's present files, None where nothing can be written."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for file in sorted(room.rglob("*.py")):
         text = file.read_bytes()
         if b"import compiled" in text:
             digest.update(text)
-    folder = _HERE / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}"
+    folder = room / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -37,9 +40,12 @@ def _cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-_CACHE = _cache_folder()
-if _CACHE is not None:
-    numba.config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined] # numba makes it at import
+def _folder_of(file: Path) -> Path | None:
+    """Return where a file's kernels are kept; None if it is in no room, as a doctest is."""
+    if not file.is_relative_to(_HERE.parent):
+        return None
+    room = _HERE.parent / file.relative_to(_HERE.parent).parts[0]
+    return _cache_folder(room) if (room / "__init__.py").is_file() else None
 
 
 def compiled(function: Callable[Params, Result]) -> Callable[Params, Result]:
@@ -54,6 +60,8 @@ def compiled(function: Callable[Params, Result]) -> Callable[Params, Result]:
         >>> double(2.0)
         4.0
     """
-    kept = _CACHE is not None and Path(function.__code__.co_filename).is_relative_to(_HERE)
-    made = numba.njit(function, cache=kept, nogil=True, error_model="numpy")
+    folder = _folder_of(Path(function.__code__.co_filename))
+    if folder is not None:
+        numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined] # numba makes it at import
+    made = numba.njit(function, cache=folder is not None, nogil=True, error_model="numpy")
     return cast("Callable[Params, Result]", made)

@@ -42,6 +42,7 @@ def mix_floors(probabilities: Numbers, allowed: NDArray[np.bool_], floor: Number
     """
     share = (floor / np.count_nonzero(allowed, axis=1))[:, None]  # (N, 1)
     mixed = np.where(allowed, (1.0 - floor)[:, None] * probabilities + share, 0.0)  # (N, A)
+    mixed = np.ascontiguousarray(mixed)  # rows are summed in one order, however they came
     total = mixed.sum(axis=1, keepdims=True)  # (N, 1)
     wrong = ~((total > 0.0) & (total < np.inf))
     if wrong.any():

@@ -51,6 +51,22 @@ class TablePolicy(Protocol):
         """
 
 
+@runtime_checkable
+class BatchPolicy(Protocol):
+    """A policy that reads a batch in its own way, such as one that sees more than a context."""
+
+    def answers_of(
+        self, rows: Batch, which: NDArray[np.intp], allowed: Flags
+    ) -> tuple[Numbers, Numbers]:
+        """Return what `TablePolicy.answers` does of some rows.
+
+        Args:
+            rows: N customers.
+            which: (T,) rows to answer for.
+            allowed: (T, A), at least one true in each row.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """The decisions of one batch of N customers over A actions.
@@ -183,7 +199,13 @@ def _decided(
     return pa.table(columns, schema=_schema(revision, with_distribution))
 
 
-def draw_batch(rows: Batch, policy: Policy, ids: Sequence[str], secret: bytes) -> Drawn:
+def draw_batch(
+    rows: Batch,
+    policy: Policy,
+    ids: Sequence[str],
+    secret: bytes,
+    groups: NDArray[np.intp] | None = None,
+) -> Drawn:
     """Decide for each customer of a batch, in the very bits of `policies.decide.decide`.
 
     Args:
@@ -191,25 +213,29 @@ def draw_batch(rows: Batch, policy: Policy, ids: Sequence[str], secret: bytes) -
         policy: as of `decide_table`.
         ids: N of the decisions.
         secret: the server's key.
+        groups: (N,) positions among `GROUPS` that hold instead of the agent's own assignment.
 
     Raises:
         StateError: the policy's probabilities are not finite, or all on barred actions.
     """
     revision, reasons = rows.revision, Reasons()
     codes = reason_codes(rows, reasons)  # (N, A)
-    groups = group_table(rows)  # (N,)
+    groups = group_table(rows) if groups is None else groups  # (N,)
     _hold_out(codes, groups == _CONTROL, reasons)
-    allowed: Flags = np.equal(codes, 0)  # (N, A)
+    allowed: Flags = np.ascontiguousarray(np.equal(codes, 0))  # (N, A)
     probabilities = allowed / np.count_nonzero(allowed, axis=1)[:, None]  # (N, A)
     expected = np.full(probabilities.shape, np.nan)  # (N, A)
     treated = np.flatnonzero(groups == _TREATED)  # (T,)
-    if treated.size and isinstance(policy, TablePolicy):
+    if treated.size and isinstance(policy, BatchPolicy):
+        answer = policy.answers_of(rows, treated, allowed[treated])
+        probabilities[treated], expected[treated] = answer
+    elif treated.size and isinstance(policy, TablePolicy):
         x = encode_table(policy.encoder, rows)  # (N, D)
         probabilities[treated], expected[treated] = policy.answers(x[treated], allowed[treated])
     else:
         for row in treated.tolist():
-            answer = policy.distribution(rows.context(row), reasons.mask(codes[row]))
-            probabilities[row], expected[row] = answer.probabilities, answer.expected
+            single = policy.distribution(rows.context(row), reasons.mask(codes[row]))
+            probabilities[row], expected[row] = single.probabilities, single.expected
     floor = np.where(groups == _TREATED, revision.agent.policy.floor, 1.0)  # (N,)
     distribution = mix_floors(probabilities, allowed, floor)  # (N, A)
     if revision.agent.policy.floor_over == "offers":

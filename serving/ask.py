@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 from rich import box
 from rich.table import Table
 
-from agents.errors import ContextError, StateError, UnknownNameError, did_you_mean
+from agents.errors import StateError, UnknownNameError, did_you_mean
 from agents.load import load_workspace
 from agents.memory import Memory
 from agents.revision import Revision
@@ -25,7 +24,7 @@ from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
 from serving.deciding.decider import settle
 from serving.learning.snapshots import SnapshotFolder
-from serving.security.client import key_headers
+from serving.security.client import call
 from serving.settings import Settings, load_keys
 
 
@@ -131,7 +130,7 @@ def ask_there(url: str, question: Question, *, why: bool = False) -> dict[str, A
 
     Raises:
         StateError: there is no server at the address, or another one.
-        ContextError: it refused.
+        ContextError, UnknownNameError, ConflictError: it refused.
     """
     body: dict[str, Any] = {"customer": question.customer, "features": question.features}
     if len(question.agents) == 1:
@@ -146,32 +145,14 @@ def ask_there(url: str, question: Question, *, why: bool = False) -> dict[str, A
         body["channels"] = question.channels
     if why:
         body["explain"] = True
+    made = call(url, "POST", "/v1/decisions", body=body)
     try:
-        with httpx.Client(base_url=url, timeout=10.0, headers=key_headers()) as client:
-            made = read_answer(client.post("/v1/decisions", json=body))
-            whole = read_answer(client.get(f"/v1/decisions/{made['decision_id']}"))
-            return whole | {"insight": made["insight"]}
-    except httpx.HTTPError as error:
-        raise StateError(f"no answer from {url}: {error}; is `nextbest serve` running?") from None
-
-
-def read_answer(response: httpx.Response) -> dict[str, Any]:
-    """Return a server's answer.
-
-    Raises:
-        ContextError: the server refused.
-        StateError: it is no answer of nextbest.
-    """
-    try:
-        answer: dict[str, Any] = response.json()
-        if response.is_error:
-            raise ContextError(f"the server refused: {answer['detail']}")
-    except (LookupError, TypeError, ValueError):
+        whole: dict[str, Any] = call(url, "GET", f"/v1/decisions/{made['decision_id']}")
+        return whole | {"insight": made["insight"]}
+    except (LookupError, TypeError):
         raise StateError(
-            f"expected an answer of nextbest from {response.url}, got status"
-            f" {response.status_code}; is --url right, and the server ready?"
+            f"expected a decision from {url}, got something else; is --url right?"
         ) from None
-    return answer
 
 
 def bids_table(arbitration: Mapping[str, Any]) -> Table:

@@ -31,6 +31,9 @@ class Clock(Protocol):
     def happened(self, claimed: datetime | None) -> datetime:
         """Return when something that is reported happened (UTC), by what the report says of it."""
 
+    def name(self, key: str | None) -> str | None:
+        """Return the id that a new decision takes from its idempotency key, None for a new id."""
+
     def reached(self, last: datetime | None) -> datetime | None:
         """Return the instant by which the age of what is stored counts, None if there is none.
 
@@ -134,6 +137,10 @@ class MachineClock:
             )
         return now if claimed is None else min(claimed, now)
 
+    def name(self, key: str | None) -> None:
+        """Return None: callers do not choose ids, and so cannot choose what is drawn."""
+        del key
+
     def reached(self, last: datetime | None) -> datetime | None:
         """Return the machine's time, and never less than the ledger has seen.
 
@@ -169,6 +176,10 @@ class DrivenClock:
             ContextError: the report claims none.
         """
         return self.now(claimed)
+
+    def name(self, key: str | None) -> str | None:
+        """Return the key: what is drawn depends on the id, so a simulation can be repeated."""
+        return key
 
     def reached(self, last: datetime | None) -> datetime | None:
         """Return the ledger's newest instant: only what is recorded makes time go on."""

@@ -21,11 +21,18 @@ from serving.learning.history import warm_start_agent
 from serving.ledger import open_ledger
 from serving.life import submit
 from serving.running import operations
-from serving.running.ledger_url import read_ledger_url
-from serving.running.options import MaxReplicas, MaxWaiting
+from serving.running.options import (
+    Data,
+    ExportEvery,
+    ExportTo,
+    LedgerUrl,
+    Log,
+    LogTo,
+    MaxReplicas,
+    MaxWaiting,
+)
 from serving.security import commands as security_commands
-from serving.settings import LEDGER_ENV, AuthKind, ClockKind, Engine, Settings
-from serving.watching.logs import LogKind
+from serving.settings import AuthKind, ClockKind, Engine, Settings
 
 app = typer.Typer()
 app.add_typer(security_commands.keys, name="keys")
@@ -33,15 +40,6 @@ app.command()(security_commands.audit)
 app.registered_commands += operations.app.registered_commands + submit.app.registered_commands
 
 Workspace = Annotated[Path, typer.Argument(help="Folder with workspace.yaml and agents/*.yaml.")]
-Data = Annotated[Path, typer.Option(help="Folder of the ledger, the keys and the snapshots.")]
-LedgerUrl = Annotated[
-    str,
-    typer.Option(
-        "--ledger",
-        envvar=LEDGER_ENV,
-        help="postgresql://... that replicas share, or file:PATH of a file with it; else SQLite.",
-    ),
-]
 
 
 @app.command()
@@ -74,26 +72,17 @@ def serve(
         AuthKind, typer.Option(help="'keys' asks each caller for an API key; 'none' on loopback.")
     ] = "none",
     ledger: LedgerUrl = "",
-    export_every: Annotated[
-        float, typer.Option(min=0, help="Seconds between two shippings of the log; 0 for none.")
-    ] = 0.0,
-    export_to: Annotated[
-        Path | None, typer.Option(help="Folder of the shipped log; 'exports' in --data if none.")
-    ] = None,
-    log: Annotated[
-        LogKind, typer.Option(help="'json' has a line for each request; neither has customers.")
-    ] = "text",
-    log_to: Annotated[
-        Path | None,
-        typer.Option(help="File of the log; with Ray 'server.log' in --data, else standard error."),
-    ] = None,
+    export_every: ExportEvery = 0.0,
+    export_to: ExportTo = None,
+    log: Log = "text",
+    log_to: LogTo = None,
 ) -> None:
     """Serve decisions over HTTP on Ray Serve, learning as outcomes arrive, until Ctrl-C."""
     from serving.running.server import serve_until_stopped
 
     first, *more = workspaces or [Path("workspace")]
     settings = Settings(
-        first, data, more=tuple(more), ledger_url=read_ledger_url(ledger),
+        first, data, more=tuple(more), ledger_url=ledger,
         host=host, port=port, auth=auth, clock=clock, engine=engine, log=log, log_to=log_to,
         replicas=replicas, max_replicas=max_replicas, max_waiting=max_waiting,
         snapshot_every_s=snapshot_every, body_timeout_s=body_timeout,
@@ -170,7 +159,7 @@ def export(
     ) as progress:
         task = progress.add_task("export", total=None)
         count = export_log(
-            Settings(Path(), data, ledger_url=read_ledger_url(ledger)),
+            Settings(Path(), data, ledger_url=ledger),
             folder,
             now=now,
             progress=lambda done: progress.update(task, completed=done),
@@ -181,7 +170,7 @@ def export(
 @app.command()
 def scrub(data: Data = Path("runs/server"), ledger: LedgerUrl = "") -> None:
     """Overwrite on disk what was removed from the ledger, all of it; stop the server before."""
-    with closing(open_ledger(Settings(Path(), data, ledger_url=read_ledger_url(ledger)))) as opened:
+    with closing(open_ledger(Settings(Path(), data, ledger_url=ledger))) as opened:
         opened.scrub(whole=True)
     typer.echo("nothing of what was removed is left in the ledger's files")
 

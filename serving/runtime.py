@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Request
+from starlette.types import Scope
 
 from agents.errors import StateError
 from agents.load import load_workspace
 from policies.arbitrate import Arbiter
 from policies.registry import check_policy
-from serving.clock import make_clock
+from serving.clock import Clock, make_clock
 from serving.deciding.active import Active, ActiveAgents
 from serving.deciding.decider import Decider
 from serving.hearing.intake import Intake
@@ -29,7 +30,7 @@ from serving.ledger import Ledger, open_ledger, open_reader
 from serving.life.lifecycle import Lifecycle
 from serving.life.written import Written, same_workspace
 from serving.reports.reader import Reports
-from serving.security.principal import principal_of
+from serving.security.principal import PLACE
 from serving.settings import Keys, Settings, load_keys, prepare_data
 from serving.watching.metrics import Meters
 from serving.writer import Writer
@@ -62,7 +63,12 @@ class Runtime:
 
 def runtime_of(request: Request) -> Runtime:
     """Return the running parts of the workspace that a request's key belongs to."""
-    state, workspace = request.app.state, principal_of(request).workspace
+    return runtime_in(request.scope)
+
+
+def runtime_in(scope: Scope) -> Runtime:
+    """Return the same of a request of which there is only the ASGI scope."""
+    state, workspace = scope["app"].state, scope[PLACE].workspace
     return cast("Runtime", state.runtimes[workspace] if workspace else state.runtime)
 
 
@@ -96,22 +102,32 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
             Shipper(settings),
         )  # fmt: skip
         writer.on_commit = runtime.meters.committed
-        shipped_to = settings.exports if settings.export_every_s else None
-        pruning = Retention(agents, clock, shipped_to).keep_up(writer, settings.prune_every_s)
-        sweeping = intake.sweep.keep_up(writer, settings.sweep_every_s)
-        shipping = runtime.shipper.keep_up(settings.export_every_s)
-        works = (_watch_snapshots(runtime), pruning, sweeping, shipping)
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
+        async with _chores(runtime, clock):
             yield runtime
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await runtime.reports.close()
-            await runtime.shipper.close()
     finally:
         await writer.close()
+
+
+@contextlib.asynccontextmanager
+async def _chores(runtime: Runtime, clock: Clock) -> AsyncIterator[None]:
+    """Do beside the requests what time makes due, until the end."""
+    settings, writer = runtime.settings, runtime.writer
+    shipped_to = settings.exports if settings.export_every_s else None
+    works = (
+        _watch_snapshots(runtime),
+        Retention(runtime.agents, clock, shipped_to).keep_up(writer, settings.prune_every_s),
+        runtime.intake.sweep.keep_up(writer, settings.sweep_every_s),
+        runtime.shipper.keep_up(settings.export_every_s),
+    )
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runtime.reports.close()
+        await runtime.shipper.close()
 
 
 def _require_keys(ledger: Ledger, keys: Keys) -> None:

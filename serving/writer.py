@@ -1,9 +1,9 @@
 """Group commit: one task owns the ledger and makes everything that waits durable at once.
 
-No timer: a batch is what arrived while the previous one was being made durable. Jobs run on the
-event loop, where they need no other thread's turn; only the commit, which waits for the disk and
-not for Python, runs beside it. A job that fails undoes itself alone; nobody is answered before
-the commit.
+No timer: a batch is what arrived while the previous one was being made durable, and what the
+event loop has received by then. Jobs run on the loop, where they need no other thread's turn. So
+does the commit of a disk that is quick (`pace`), and the loop waits for a database far away. A job
+that fails undoes itself alone; nobody is answered before the commit.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from serving.ledger import Ledger, LedgerReader
 from serving.ledger.database import LostError, RefusedError
 from serving.ledger.foreseen import UnforeseenError
 from serving.ledger.optimistic import Ahead, Changes, Check
+from serving.pace import Pace
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
+        self._pace = Pace()
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._dismiss)
         self.on_commit: Callable[[int, float], None] = lambda _jobs, _seconds: None
@@ -80,12 +82,12 @@ class Writer:
         Args:
             work: the job.
             foresee: calls the reader's methods that the job will call first, as far as they can be
-                known, so that a ledger far away answers a whole batch at once. Called in another
-                thread; it changes nothing, and a wrong guess costs time only.
+                known, so that a ledger far away answers a whole batch at once. It may be called in
+                another thread; it changes nothing, and a wrong guess costs time only.
             check: lets the job be done before the ledger is locked, where several replicas write.
-                Given its result, it asks again what it asked of the counters, in another thread,
-                and returns the result as it is now, and what of its records has changed; None if
-                it would be done otherwise now. It must not look at what was drawn.
+                Given its result, it asks again what it asked of the counters, and returns the
+                result as it is now, and what of its records has changed; None if it would be done
+                otherwise now. It must not look at what was drawn.
 
         Raises:
             StateError: the writer has stopped.
@@ -129,12 +131,20 @@ class Writer:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            await self._gather()
             batch = self._next_batch()
             try:
                 await self._commit(batch)
             finally:
                 for job in batch:
                     job.settle()
+
+    async def _gather(self) -> None:
+        """Let the loop turn while each turn brings jobs: a commit costs more than a few of them."""
+        seen = 0
+        while seen < len(self._waiting) < MAX_BATCH:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Job]:
         """Take what waits, in order; jobs that can be done before the lock by themselves."""
@@ -191,13 +201,18 @@ class Writer:
         if ledger.remote or not all(job.dare(ledger) for job in batch):
             self._attempt_each(batch)
         started = perf_counter()
-        await loop.run_in_executor(self._disk, ledger.commit)
-        self.on_commit(len(batch), perf_counter() - started)
+        if ledger.remote or not self._pace.here:
+            await loop.run_in_executor(self._disk, ledger.commit)
+        else:
+            ledger.commit()
+        took = perf_counter() - started
+        self._pace.note(took)
+        self.on_commit(len(batch), took)
 
     async def _attempt_ahead(self, ahead: Ahead, batch: list[Job]) -> None:
         """Do a batch before the lock is held; what does not stand then is done again inside."""
         ledger, loop = self._ledger, asyncio.get_running_loop()
-        await loop.run_in_executor(self._disk, ahead.begin, looks_of(batch))
+        await ahead.begin(looks_of(batch))
         checks: list[Check] = []
         for job in batch:
             try:
@@ -208,7 +223,7 @@ class Writer:
             ahead.done()
         started = perf_counter()
         whole = len(checks) == len(batch)
-        kept = await loop.run_in_executor(self._disk, lambda: ahead.conclude(checks, whole=whole))
+        kept = await ahead.conclude(checks, whole=whole)
         rest = batch[kept:]
         if rest:
             await loop.run_in_executor(self._disk, ledger.foresee, looks_of(rest))

@@ -201,6 +201,42 @@ def check_frequencies(create: Factory, revision: Revision) -> None:
             )
 
 
+def check_reports(create: Factory, revision: Revision) -> None:
+    """All that happens reaches the company at least once, in order and never too early."""
+    world = _small(create, revision)
+    for (customer, i), events in _live(world).items():
+        reported = world.reported(customer, i, events)
+        told = [report.happening for report in reported]
+        lost = [event.outcome for event in events if event not in told]
+        assert not lost, f"{world.name}: expected all to be reported, {lost[0]} is not"
+        times = [report.at for report in reported]
+        assert times == sorted(times), f"{world.name}: expected reports in order, got {times}"
+        early = [report for report in reported if report.at < report.happening.at]
+        assert not early, (
+            f"{world.name}: expected no report before {early[0].happening.at}, got {early[0].at}"
+        )
+
+
+def check_doing_nothing(create: Factory, revision: Revision) -> None:
+    """A memoryless world remembers, under `none` alone, what happens once or for good, no more."""
+    world, fresh = (create(revision, customers=200, rounds=_ROUNDS, seed=_SEED) for _ in range(2))
+    done: set[tuple[int, str]] = set()
+    for customer, i, at in _meetings(world):
+        if not world.memoryless:
+            break
+        due = fresh.outcome_probabilities(customer, at)[0]  # (O,)
+        got = world.outcome_probabilities(customer, at)[0]
+        left = any((customer, word) in done for word in world.leaves)
+        for o, word in enumerate(world.outcomes):
+            over = left or (word in world.once and (customer, word) in done)
+            hidden = got[o] == 0.0 and not (world.once | world.leaves) <= world.reports.keys()
+            assert hidden or got[o] == (0.0 if over else due[o]), (
+                f"{world.name}: expected the rate of {word} to be {0.0 if over else due[o]:g}"
+                f" whatever else has happened, got {got[o]:g}"
+            )
+        done |= {(customer, event.outcome) for event in world.respond(customer, i, 0, at)}
+
+
 ALL_CHECKS: tuple[Check, ...] = (
     check_timetable,
     check_features_fit,
@@ -212,4 +248,6 @@ ALL_CHECKS: tuple[Check, ...] = (
     check_windows,
     check_replies,
     check_frequencies,
+    check_reports,
+    check_doing_nothing,
 )

@@ -1,9 +1,8 @@
-"""The command that lets a policy learn in a simulated market."""
+"""The commands of the room, and the one that lets a policy learn in a simulated market."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,41 +10,49 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agents.errors import StateError, UnknownNameError, did_you_mean
+from agents.errors import StateError
 from agents.groups import Group
-from agents.load import load_workspace
 from agents.revision import Revision
 from policies.registry import create_policy, policy_class
+from simulators.bars import progress_bar
+from simulators.calibrating import calibrate_world
+from simulators.choosing import choose_agents, named
+from simulators.driving import drive_world
+from simulators.options import Every, Seed, WorkspaceFolder, WorldName
 from simulators.results import LOG_FILE, Rollout
 from simulators.rollout import rollout
+from simulators.sizing import world_size
 from simulators.truth import KnownValue, realised_value, value_of_none, value_of_uniform
 from simulators.world import World
 from simulators.worlds import create_world, default_world
 
 app = typer.Typer()
+app.command("drive")(drive_world)
+app.command("calibrate")(calibrate_world)
 
 _PER = 1_000.0
+_ROUNDS = 6
 _LOG_KEY = b"simulated customers"  # nobody real is behind these hashes
 
 
 @app.command()
 def simulate(
-    workspace: Annotated[
-        Path, typer.Option(help="Folder with workspace.yaml and agents/*.yaml.")
-    ] = Path("workspace"),
+    workspace: WorkspaceFolder = None,
     agent: Annotated[
         str | None, typer.Option(help="Which agent decides; needed where there are several.")
     ] = None,
-    world: Annotated[
-        str | None,
-        typer.Option(help="Which market its customers come from.", show_default="one that suits"),
-    ] = None,
+    world: WorldName = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 3_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Decisions per customer, a week apart.")] = 6,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes the customers and their luck.")] = 1,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Decisions per customer.", show_default="6")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="How long it lasts, in place of --rounds.")
+    ] = None,
+    every: Every = None,
+    seed: Seed = 1,
     policy: Annotated[
         str | None, typer.Option(help="A learner in place of the agent's own, such as 'uniform'.")
     ] = None,
@@ -54,16 +61,17 @@ def simulate(
     ] = None,
 ) -> None:
     """Let a policy learn in a market with known truth, and show what each group earned."""
-    revision = _revision(workspace, agent, policy)
-    learner = create_policy(revision)
-    market = create_world(
-        world or default_world(revision), revision, customers=customers, rounds=rounds, seed=seed
-    )
+    revisions = choose_agents(workspace, world)
+    revision = _with_learner(named(revisions, agent), policy)
+    learner, name = create_policy(revision), world or default_world(revision)
+    rounds = _ROUNDS if rounds is None and days is None else rounds
+    size = world_size(name, customers=customers, seed=seed, rounds=rounds, days=days, every=every)
+    market = create_world(name, revision, **size)
     if log is not None:
         _make_folder(log)
     console = Console(highlight=False)
-    with _progress() as progress:
-        task = progress.add_task("deciding", total=customers * rounds)
+    with progress_bar() as progress:
+        task = progress.add_task("deciding", total=customers * market.rounds)
         run = rollout(market, learner, progress=lambda done: progress.update(task, completed=done))
         progress.update(task, description="known truth", total=None)
         truth = value_of_none(market), value_of_uniform(market, repeats=1)
@@ -76,25 +84,14 @@ def simulate(
         typer.echo(f"wrote {len(run.decisions):,} decisions to {log / LOG_FILE}")
 
 
-def _revision(workspace: Path, name: str | None, learner: str | None) -> Revision:
-    """Load an agent; with another learner than its own, it is another revision."""
-    revision = _named(load_workspace(workspace).revisions, name)
+def _with_learner(revision: Revision, learner: str | None) -> Revision:
+    """Return the agent; with another learner than its own, it is another revision."""
     if learner is None or learner == revision.agent.policy.learner:
         return revision
     policy_class(learner)  # an unknown name is an error here
     policy = revision.agent.policy.model_copy(update={"learner": learner, "settings": {}})
     agent = revision.agent.model_copy(update={"policy": policy})
     return Revision(revision.workspace, agent)
-
-
-def _named(revisions: Mapping[str, Revision], name: str | None) -> Revision:
-    """Return the agent of a name, or the only one there is."""
-    if name is None and len(revisions) > 1:
-        raise UnknownNameError(f"expected --agent, one of: {', '.join(sorted(revisions))}")
-    name = next(iter(revisions)) if name is None else name
-    if name not in revisions:
-        raise UnknownNameError(f"there is no agent {name!r}; {did_you_mean(name, revisions)}")
-    return revisions[name]
 
 
 def _make_folder(log: Path) -> None:
@@ -105,15 +102,6 @@ def _make_folder(log: Path) -> None:
             raise StateError(f"--log: {log} cannot be written; name another folder")
     except OSError as error:
         raise StateError(f"--log: {log} cannot be written: {error.strerror}") from error
-
-
-def _progress() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    console = Console(stderr=True)
-    return Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    )  # fmt: skip
 
 
 def _table(world: World, run: Rollout, policy: str, none: KnownValue, uniform: KnownValue) -> Table:

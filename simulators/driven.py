@@ -36,7 +36,7 @@ class Driven:
         at: instant of the decision (UTC).
         action: position of the drawn action in the world's revision.
         expected: (A,) currency, the world's exact expected reward of every action then.
-        latency_ms: from request to answer, retries included.
+        latency_ms: from request to answer, retries included; in a batch, the batch's.
         answer: the server's answer as it came.
     """
 
@@ -65,13 +65,18 @@ class DriveResult:
 
     Args:
         decisions: N of them.
-        outcomes: every outcome that was sent, in the order of sending.
+        outcomes: every outcome that was sent, in the order of sending; what the world tells twice
+            is in it twice.
         seconds: wall time of the whole drive.
+        repeated: decisions that were asked for twice under one key.
+        again: requests that were sent again, since the server did not answer them.
     """
 
     decisions: tuple[Driven, ...]
     outcomes: tuple[OutcomeEvent, ...]
     seconds: float
+    repeated: int = 0
+    again: int = 0
 
     @property
     def decision_ids(self) -> list[str]:

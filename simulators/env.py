@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from agents.context import Context
 from agents.decisions import Decision, OutcomeEvent, Reason
@@ -17,14 +18,11 @@ from agents.mask import Mask
 from agents.memory import Memory
 from agents.revision import Revision
 from agents.rewards import reward
-from simulators.examples import example_revision
-from simulators.observations import field_space, observe
+from simulators.observations import SPANS, Layout, field_space, learnable, observe
+from simulators.setting import setting
 from simulators.world import World
-from simulators.worlds import create_world
 
 Observation = dict[str, Any]  # as Gymnasium nests dictionaries of arrays and numbers
-
-_SPANS = {"contacts_7d": timedelta(days=7), "contacts_30d": timedelta(days=30)}
 
 
 class CustomerEnv(gymnasium.Env[Observation, np.int64]):
@@ -48,7 +46,9 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
     **Reward.** Currency: the sampled outcomes' values less the action's cost, all at once, since
     the outcomes that a decision will have are drawn with it.
 
-    **Starting state.** A new customer, drawn by the seed; nothing was sent yet.
+    **Starting state.** A new customer, drawn by the seed; nothing was sent yet. With `customers`
+    above 1, episodes take the customers of one market in turn, each as if alone in it, and then
+    those of the next market.
 
     **Episode end.** Terminates after `rounds` decisions; never truncates.
 
@@ -58,13 +58,22 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
     **Version history.**
         v0: first.
 
+    Attributes:
+        layout: of the same observation as one vector, see `simulators.wrappers.FlattenMarket`.
+
     Args:
         world: name of a world.
-        revision: the agent; None takes the packaged telecom example.
-        rounds: decisions an episode.
+        revision: the agent; None takes the one that the world was made for.
+        rounds: decisions an episode; None: as the world has it.
+        every: time between two decisions, whole days; None: as the world has it.
+        hour: of the day (UTC) at which customers are met, on the first day of each round; None: at
+            a time of their own.
+        guardrails: whether they bar anything.
+        customers: of a market that a seed brings.
 
     Raises:
-        ValueError: the workspace hides every customer field, so there is nothing to observe.
+        ValueError: the workspace hides every customer field, so there is nothing to observe; or an
+            hour that no day has.
 
     Example:
         >>> import simulators
@@ -77,21 +86,28 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
     """
 
     def __init__(
-        self, world: str = "retention", revision: Revision | None = None, rounds: int = 6
+        self,
+        world: str = "retention",
+        revision: Revision | None = None,
+        *,
+        rounds: int | None = None,
+        every: timedelta | None = None,
+        hour: int | None = None,
+        guardrails: bool = True,
+        customers: int = 1,
     ) -> None:
-        self._name = world
-        self._revision = revision or example_revision()
-        self._rounds = rounds
-        self._round = rounds  # nothing may be done before the first reset
-        fields = self._revision.workspace.customer
-        self._fields = {n: fields[n] for n in sorted(fields) if fields[n].learnable}
-        if not self._fields:
-            raise ValueError("expected a customer field that learners may see, got none to observe")
+        self._setting = setting(world, revision, rounds=rounds, every=every, hour=hour)
+        self._revision, self._rounds = self._setting.revision, self._setting.rounds
+        self._guardrails, self._customers = guardrails, customers
+        self._customer = customers - 1  # of the market; the next episode's is another market's
+        self._round = self._rounds  # nothing may be done before the first reset
+        self._fields = learnable(self._revision)
+        self.layout = Layout(self._revision, self._rounds)
         self.action_space = spaces.Discrete(len(self._revision.actions))
         self.observation_space = self._space()
         self._world: World
         self._memory: Memory
-        self._coming: list[OutcomeEvent]  # drawn, but not heard yet
+        self._coming: list[tuple[datetime, OutcomeEvent]]  # drawn, but not heard yet
         self._context: Context
         self._mask: Mask
 
@@ -101,7 +117,7 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
             {
                 "customer": spaces.Dict(fields),
                 "known": spaces.MultiBinary(len(fields)),
-                **{name: spaces.Discrete(self._rounds + 1) for name in _SPANS},
+                **{name: spaces.Discrete(self._rounds + 1) for name in SPANS},
                 "hour": spaces.Box(0.0, 24.0, (1,), np.float64),
                 "round": spaces.Discrete(self._rounds + 1),
             }
@@ -122,10 +138,12 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         super().reset(seed=seed)
         if options:
             raise ValueError(f"expected no options, got {', '.join(sorted(options))}")
-        world_seed = int(self.np_random.integers(2**32))
-        self._world = create_world(
-            self._name, self._revision, customers=1, rounds=self._rounds, seed=world_seed
-        )
+        self._customer += 1
+        if seed is not None or self._customer == self._customers:
+            world_seed = int(self.np_random.integers(2**32))
+            self._world = self._setting.create(self._customers, world_seed)
+            self._customer = 0
+        self._world.reset()
         self._round, self._memory, self._coming = 0, Memory(), []
         return self._look(), self._info("")
 
@@ -141,11 +159,14 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         position = int(action) if barred is None else 0
         decision = self._decision(position)
         self._memory.keep(decision, self._revision)
-        happenings = self._world.respond(0, self._round, position, decision.at, decision.send_at)
+        world, customer = self._world, self._customer
+        happenings = world.respond(customer, self._round, position, decision.at, decision.send_at)
         events = [happening.event(decision.decision_id) for happening in happenings]
         chosen, agent = self._revision.actions[position], self._revision.agent
         earned = reward(agent, chosen, decision.at, events)
-        self._coming = sorted([*self._coming, *events], key=lambda event: event.at)
+        reports = world.reported(customer, self._round, happenings)
+        heard = [(known, h.event(decision.decision_id)) for known, h in reports]
+        self._coming = sorted([*self._coming, *heard], key=lambda report: report[0])
         self._round += 1
         over = self._round == self._rounds
         return self._look(), float(earned), over, False, self._info(barred or "")
@@ -156,7 +177,7 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         certain = np.zeros(len(revision.actions))  # (A,)
         certain[position] = 1.0
         return Decision(
-            decision_id=self._world.decision_key(0, self._round),
+            decision_id=self._world.decision_key(self._customer, self._round),
             at=self._context.at,
             agent=revision.agent.agent,
             revision=revision.id,
@@ -176,12 +197,13 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
         )
 
     def _look(self) -> Observation:
-        at = self._world.opportunity(0, self._round)
-        while self._coming and self._coming[0].at <= at:
-            self._memory.hear(self._coming.pop(0))
-        slot = self._world.placement(0, self._round)
-        self._context = self._world.context(0, at, self._memory, placement=slot)
-        self._mask = self._revision.mask(self._context)
+        world, customer = self._world, self._customer
+        at = self._setting.meeting(world, customer, self._round)
+        while self._coming and self._coming[0][0] <= at:
+            self._memory.hear(self._coming.pop(0)[1])
+        slot = world.placement(customer, self._round)
+        self._context = world.context(customer, at, self._memory, placement=slot)
+        self._mask = self._masked()
         features = self._context.features
         midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
         return {
@@ -189,15 +211,30 @@ class CustomerEnv(gymnasium.Env[Observation, np.int64]):
             "known": np.array([name in features for name in self._fields], dtype=np.int8),
             **{
                 name: np.int64(sum(at - span < c.at <= at for c in self._context.contacts))
-                for name, span in _SPANS.items()
+                for name, span in SPANS.items()
             },
             "hour": np.array([(at - midnight) / timedelta(hours=1)]),
             "round": np.int64(self._round),
         }
 
+    def _masked(self) -> Mask:
+        if self._guardrails:
+            return self._revision.mask(self._context)
+        return Mask((None,) * len(self._revision.actions))
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are allowed now, (A,); sb3-contrib looks for this method."""
+        return self._mask.allowed
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why each action is barred now, A texts, empty where it is allowed."""
+        return tuple(reason or "" for reason in self._mask.reasons)
+
     def _info(self, barred: str) -> dict[str, Any]:
         return {
             "action_mask": self._mask.allowed.astype(np.int8),  # (A,)
-            "expected_rewards": self._world.expected_rewards(0, self._context.at),  # (A,)
+            "expected_rewards": self._world.expected_rewards(
+                self._customer, self._context.at
+            ),  # (A,)
             "barred": barred,
         }

@@ -10,12 +10,16 @@ from agents.revision import Revision
 
 
 @cache
-def example_revision() -> Revision:
-    """Return the agent `retention` of the packaged telecom workspace.
+def example_revision(example: str = "telecom", agent: str = "retention") -> Revision:
+    """Return an agent of a packaged workspace; such as `World.made_for` names.
+
+    Args:
+        example: name of the workspace.
+        agent: one of its agents.
 
     Example:
         >>> example_revision().agent.agent
         'retention'
     """
-    with example_folder("telecom") as folder:
-        return load_workspace(folder).revisions["retention"]
+    with example_folder(example) as folder:
+        return load_workspace(folder).revisions[agent]

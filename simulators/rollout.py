@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ def rollout(
     group: Group | None = None,
     learn: bool = True,
     batch: int = 32,
+    every: timedelta | None = None,
     customers: Iterable[int] | None = None,
     progress: Progress | None = None,
 ) -> Rollout:
@@ -64,11 +66,14 @@ def rollout(
         group: puts every customer in this group, for a counterfactual; None assigns by hash.
         learn: whether to teach the policy.
         batch: lessons learned together, at least 1; more is faster and learns a little later.
+        every: learns at the end of every such span from the world's start instead, however many
+            lessons there are, as `simulators.offline.play` does.
         customers: whom to meet; None meets all.
         progress: called with the number of decisions made so far.
 
     Raises:
-        ValueError: a batch below 1, or customers that `World.positions` refuses.
+        ValueError: a batch below 1, a span not above 0, or customers that `World.positions`
+            refuses.
 
     Example:
         >>> from policies.uniform import Uniform
@@ -80,7 +85,10 @@ def rollout(
     """
     if batch < 1:
         raise ValueError(f"batch: expected at least 1, got {batch}")
-    run = _Run(world, policy, secret, group, _Lessons(policy, batch) if learn else None)
+    if every is not None and every <= timedelta(0):
+        raise ValueError(f"every: expected a span above 0, got {every}")
+    lessons = _Lessons(policy, batch if every is None else sys.maxsize) if learn else None
+    run = _Run(world, policy, secret, group, lessons, every)
     run.play(world.positions(customers), progress or _ignore)
     return run.result()
 
@@ -118,10 +126,12 @@ class _Run:
     secret: bytes
     group: Group | None
     lessons: _Lessons | None
+    every: timedelta | None = None
     decisions: list[Decision] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     expected: list[NDArray[np.float64]] = field(default_factory=list)
     events: list[OutcomeEvent] = field(default_factory=list)
+    heard: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
     due: list[_Due] = field(default_factory=list)
     order: count[int] = field(default_factory=count)
@@ -129,6 +139,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.windows = windows_of(self.world.revision)
         self.teacher = Teacher(self.world.revision, self._logged)
+        self.night = None if self.every is None else self.world.start + self.every
 
     def play(self, customers: Iterable[int], progress: Progress) -> None:
         """Let everything happen in the order of time."""
@@ -142,15 +153,25 @@ class _Run:
         heapq.heapify(self.due)
         while self.due:
             due = heapq.heappop(self.due)
+            self._nights(due.at)
             self._learn(self.teacher.until(due.at))
             if due.happening is None:
                 self._meet(due)
                 progress(len(self.decisions))
             else:
                 self._hear(due.decision, due.happening)
+        self._nights(self._end())
         self._learn(self.teacher.until(self._end()))
         if self.lessons is not None:
             self.lessons.flush()
+
+    def _nights(self, at: datetime) -> None:
+        """Learn at the end of every span until an instant."""
+        while self.every is not None and self.night is not None and self.night <= at:
+            self._learn(self.teacher.until(self.night))
+            if self.lessons is not None:
+                self.lessons.flush()
+            self.night += self.every
 
     def _meet(self, due: _Due) -> None:
         world, customer = self.world, due.customer
@@ -163,9 +184,9 @@ class _Run:
             customer, due.round_index, decision.action, due.at, decision.send_at
         )
         place = len(self.decisions)
-        for happening in happenings:
+        for reached, happening in world.reported(customer, due.round_index, happenings):
             order = next(self.order)
-            later = _Due(happening.at, order, customer, due.round_index, place, happening)
+            later = _Due(reached, order, customer, due.round_index, place, happening)
             heapq.heappush(self.due, later)
         self.decisions.append(decision)
         self.places.append((customer, due.round_index))
@@ -188,7 +209,9 @@ class _Run:
     def _hear(self, place: int, happening: Happening) -> None:
         decision = self.decisions[place]
         event = happening.event(decision.decision_id)
-        self.events.append(event)
+        if event.outcome_id not in self.heard:  # what is sent again says nothing new
+            self.heard.add(event.outcome_id)
+            self.events.append(event)
         for outcome in self.memory.hear(event):
             self._learn(
                 self.teacher.happened(

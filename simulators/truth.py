@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from agents.groups import Group
 from policies.uniform import Uniform
+from simulators.market.market import Market
+from simulators.offline.play import play
+from simulators.offline.yardstick import true_values
 from simulators.rollout import rollout
 from simulators.world import World
 
@@ -39,11 +42,17 @@ class KnownValue:
 
 
 def value_of_none(world: World, customers: Iterable[int] | None = None) -> KnownValue:
-    """Return what each customer is worth if nobody ever contacts them; exact.
+    """Return what each customer is worth if nobody ever contacts them; exact where it can be.
 
-    Without contacts a customer's probabilities depend on the past only through the outcomes that
-    happen once. With p_t of such an outcome in round t while it has not happened, its expected
-    count is sum_t p_t prod_(s<t) (1 - p_s). The world begins anew.
+    In a memoryless world a customer's probabilities depend on the past only through the outcomes
+    that happen once or after which a customer has gone. With p_t of such an outcome in round t
+    while it has not happened, nothing of it has happened before with probability
+    prod_(s<t) (1 - p_s), and they are independent of each other. So the value is
+
+        sum_t alive_t sum_o waiting_(o,t) p_(o,t) value_o.
+
+    In other worlds, silence is lived through once, and each round counts with its exact
+    expectation on the path that was met. The world begins anew.
 
     Args:
         world: bound to the revision whose outcome values count.
@@ -53,20 +62,32 @@ def value_of_none(world: World, customers: Iterable[int] | None = None) -> Known
         ValueError: customers that `World.positions` refuses.
     """
     world.reset()
-    chosen = world.positions(customers)  # N of them
-    values = np.array([_untouched(world, customer) for customer in chosen])  # (N,)
-    return KnownValue(np.array(chosen, dtype=np.int64), values, 0.0)
-
-
-def _untouched(world: World, customer: int) -> float:
+    chosen = np.array(world.positions(customers), dtype=np.int64)  # N of them
+    if not world.memoryless:
+        run = rollout(world, Uniform(), group=Group.CONTROL, learn=False, customers=chosen)
+        totals = np.bincount(run.customers, weights=run.expected[:, 0], minlength=world.customers)
+        return KnownValue(chosen, totals[chosen].astype(np.float64), math.nan)
     once = np.array([outcome in world.once for outcome in world.outcomes])  # (O,)
-    waiting = np.ones(len(once))  # P(not yet happened), (O,)
-    value = 0.0
+    leaves = np.array([outcome in world.leaves for outcome in world.outcomes])  # (O,)
+    alive, values = np.ones(chosen.size), np.zeros(chosen.size)  # (N,)
+    waiting = np.ones((chosen.size, once.size))  # P(not yet happened | alive), (N, O)
     for i in range(world.rounds):
-        rates = world.outcome_probabilities(customer, world.opportunity(customer, i))[0]  # (O,)
-        value += float((waiting * rates) @ world.values)
-        waiting = np.where(once, waiting * (1.0 - rates), 1.0)  # (O,)
-    return value
+        rates = _untouched(world, chosen, i)  # (N, O)
+        values += alive * ((waiting * rates) @ world.values)
+        alive = alive * np.prod(1.0 - rates[:, leaves], axis=1)
+        waiting = np.where(once & ~leaves, waiting * (1.0 - rates), 1.0)
+    return KnownValue(chosen, values, 0.0)
+
+
+def _untouched(world: World, chosen: NDArray[np.int64], round_index: int) -> Floats:
+    """Return P(outcome) of one round of customers to whom nothing has happened yet, (N, O)."""
+    if not isinstance(world, Market):
+        pairs = ((c, world.opportunity(c, round_index)) for c in chosen.tolist())
+        return np.stack([world.outcome_probabilities(*pair)[0] for pair in pairs])
+    rates = np.empty((world.customers, len(world.outcomes)))
+    for at, rows in world.meetings(round_index):
+        rates[rows] = world.probabilities_of(rows, np.zeros_like(rows), at)
+    return rates[chosen]
 
 
 def value_of_uniform(
@@ -91,17 +112,25 @@ def value_of_uniform(
     chosen = world.positions(customers)  # N of them
     plays = np.empty((repeats, len(chosen)))  # (S, N)
     for i in range(repeats):
-        run = rollout(
-            world, Uniform(), group=Group.RANDOM, learn=False,
-            secret=f"uniform-{i}".encode(), customers=chosen,
-        )  # fmt: skip
-        values = realised_value(run.expected, run.distributions)  # (R,)
-        totals = np.bincount(run.customers, weights=values, minlength=world.customers)
-        plays[i] = totals[chosen]
+        plays[i] = _lived(world, chosen, f"uniform-{i}".encode())[chosen]
     error = math.nan
     if repeats > 1:
         error = math.sqrt(plays.var(axis=0, ddof=1).sum() / repeats) / len(chosen)
     return KnownValue(np.array(chosen, dtype=np.int64), plays.mean(axis=0), error)
+
+
+def _lived(world: World, chosen: list[int], secret: bytes) -> Floats:
+    """Return what customers were worth in the random group, (all of the world's,)."""
+    if isinstance(world, Market):
+        return true_values(play(
+            world, Uniform(), group=Group.RANDOM, learn=False, secret=secret, customers=chosen
+        ))  # fmt: skip
+    run = rollout(
+        world, Uniform(), group=Group.RANDOM, learn=False, secret=secret, customers=chosen
+    )
+    values = realised_value(run.expected, run.distributions)  # (R,)
+    totals = np.bincount(run.customers, weights=values, minlength=world.customers)
+    return np.asarray(totals, dtype=np.float64)
 
 
 def realised_value(

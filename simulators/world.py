@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import ClassVar, NamedTuple, TypedDict, Unpack
+from typing import ClassVar, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.context import Context, FeatureValue
-from agents.decisions import OutcomeEvent
 from agents.memory import Memory
 from agents.revision import Revision
 from agents.units import require_utc
 from simulators.delays import Delay
+from simulators.happenings import Happening, Reported
 from simulators.reports import reports_of
 from simulators.streams import Purpose, stream
+
+__all__ = ["START", "WEEK", "Happening", "Reported", "World", "WorldOptions"]
 
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday; clocks change on day 27
 WEEK = timedelta(days=7)
@@ -27,25 +28,6 @@ _DAY = timedelta(days=1)
 _MOST = 10_000_000  # decisions; what is kept of so many fills the memory of a large machine
 _LAST = datetime(2900, 1, 1, tzinfo=UTC)
 _OPENS, _CLOSES = 6.0, 20.5  # hours of the day (UTC) between which customers are met
-
-
-class Happening(NamedTuple):
-    """Something that the world reports.
-
-    Args:
-        outcome: the word it is reported by.
-        at: when it arrives (UTC).
-        properties: amounts that come with it; typical ones unless the world says otherwise.
-    """
-
-    outcome: str
-    at: datetime
-    properties: Mapping[str, float] = MappingProxyType({})
-
-    def event(self, decision_id: str) -> OutcomeEvent:
-        """Return the report of it, as a server is told; each decision hears a word once."""
-        name = f"{decision_id}-{self.outcome}"
-        return OutcomeEvent(name, decision_id, self.outcome, self.at, dict(self.properties))
 
 
 class WorldOptions(TypedDict, total=False):
@@ -77,8 +59,11 @@ class World(ABC):
 
     A market is a subclass: it says what a customer looks like (`features`), how likely each
     outcome is after each action (`outcome_probabilities`), and what a response changes
-    (`record`). Under `none` alone, its probabilities must depend on the past through `once` only;
-    `simulators.truth` relies on it.
+    (`record`). If it is `memoryless`, then under `none` alone its probabilities depend on the past
+    through `once` and `leaves` only: with p_t of such an outcome in round t, nothing of it has
+    happened before round t with probability prod_(s<t) (1 - p_s), and what else happens is
+    independent of that, so the value of doing nothing has a closed form; `simulators.truth` relies
+    on it. In a market that is not, it has to be sampled.
 
     Args:
         revision: the agent whose actions, outcome values and windows the market meets.
@@ -88,6 +73,10 @@ class World(ABC):
         outcomes: the words of what the market can report; O of them.
         delays: one per outcome.
         once: outcomes that happen to a customer once and never again.
+        leaves: outcomes after which a customer has gone: from the next decision on, all
+            probabilities are 0, whatever is sent.
+        made_for: the packaged workspace and the agent in it that the market knows best.
+        memoryless: whether nothing else of the past counts while nobody is contacted.
 
     Raises:
         ValueError: an argument outside its range.
@@ -97,6 +86,9 @@ class World(ABC):
     outcomes: tuple[str, ...]
     delays: tuple[Delay, ...]
     once: ClassVar[frozenset[str]] = frozenset()
+    leaves: ClassVar[frozenset[str]] = frozenset()
+    made_for: ClassVar[tuple[str, str]] = ("telecom", "retention")
+    memoryless: bool = True
 
     def __init__(self, revision: Revision, **options: Unpack[WorldOptions]) -> None:
         customers, rounds = options.get("customers", 3_000), options.get("rounds", 6)
@@ -240,6 +232,21 @@ class World(ABC):
         """
         del customer, round_index, sent
         return []
+
+    def reported(
+        self, customer: int, round_index: int, happenings: Sequence[Happening]
+    ) -> list[Reported]:
+        """Return what reaches the company of a decision, earliest first; at once and once each.
+
+        A market may have some of it late, so that it comes out of order, or twice.
+
+        Args:
+            customer: position in the world.
+            round_index: of the customer's own decisions, from 0.
+            happenings: as returned by `respond`.
+        """
+        del customer, round_index
+        return [Reported(happening.at, happening) for happening in happenings]
 
     def _happening(self, outcome: int, at: datetime) -> Happening:
         word = self.outcomes[outcome]

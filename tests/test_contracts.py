@@ -21,6 +21,8 @@ from experiments.estimators import ESTIMATORS
 from policies.checks import ALL_CHECKS as POLICY_CHECKS
 from policies.registry import POLICIES
 from simulators.checks import ALL_CHECKS as WORLD_CHECKS
+from simulators.examples import example_revision
+from simulators.world import World
 from simulators.worlds import WORLDS
 
 Case = tuple[str, Callable[[], None]]
@@ -51,10 +53,13 @@ def policies() -> Iterator[Case]:
 
 
 def worlds() -> Iterator[Case]:
-    """Cross every world with every check, and the one that fits all agents with a rich agent."""
+    """Cross every world with every check, on the agent that it was made for.
+
+    The one that fits all agents is crossed with a rich agent, too.
+    """
     for name, world in WORLDS.items():
         for check in WORLD_CHECKS:
-            yield f"worlds-{name}-{check.__name__}", partial(_on_example, check, world)
+            yield f"worlds-{name}-{check.__name__}", partial(_on_own, check, world)
     for check in WORLD_CHECKS:
         yield f"worlds-generic-rich-{check.__name__}", partial(_on_rich, check, WORLDS["generic"])
 
@@ -64,6 +69,10 @@ def estimators() -> Iterator[Case]:
     for name, estimator in ESTIMATORS.items():
         for check in ESTIMATOR_CHECKS:
             yield f"estimators-{name}-{check.__name__}", partial(check, estimator)
+
+
+def _on_own(check: Callable[..., None], world: type[World]) -> None:
+    check(world, example_revision(*world.made_for))
 
 
 def _on_example(check: Callable[..., None], create: object) -> None:

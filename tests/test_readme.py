@@ -61,7 +61,7 @@ def call(
 
 def test_the_tour_has_its_commands() -> None:
     verbs = [shlex.split(command)[1] for command in TOUR]
-    assert verbs == ["init", "check", "decide", "simulate", "evaluate"]
+    assert verbs == ["init", "check", "decide", "simulate", "compare", "evaluate"]
 
 
 def test_the_tour_runs(call: Call) -> None:
@@ -73,7 +73,8 @@ def test_the_tour_runs(call: Call) -> None:
     assert "retention: 4 offers, 25 actions" in printed[1]
     assert "bigger_plan/save@email#morning" in printed[2]
     assert "treatment" in printed[3]
-    assert "snips" in printed[4].lower()
+    assert "in brackets: the difference to the first" in printed[4]
+    assert "snips" in printed[5].lower()
 
 
 def test_the_commands_of_make_exist() -> None:
@@ -87,7 +88,8 @@ def test_every_command_explains_itself(call: Call) -> None:
     listing = call("nextbest --help").out
     commands = typer.main.get_group(nextbest.app).commands.keys()
     assert commands >= {
-        "init", "check", "diff", "serve", "decide", "export", "simulate", "evaluate", "demo",
+        "init", "check", "diff", "serve", "decide", "export", "simulate", "drive", "calibrate",
+        "compare", "evaluate", "demo",
     }  # fmt: skip
     for command in commands:
         assert command in listing

@@ -35,11 +35,12 @@ class Customer:
             self.by_id[_id(contact)] = contact
             insort(self.contacts, contact, key=_at)
 
-    def remove(self, decision_id: str) -> None:
-        """Forget a contact that was not made after all."""
+    def remove(self, decision_id: str) -> Past | None:
+        """Forget a contact that was not made after all, or not then; return it."""
         contact = self.by_id.pop(decision_id, None)
         if contact is not None:
             self.contacts.remove(contact)
+        return contact
 
     def taken_back(self, event: Past, position: int) -> bool:
         """Say whether an event was taken back before a position of the log."""

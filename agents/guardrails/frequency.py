@@ -87,18 +87,21 @@ class FrequencyCap:
             return
         by_key = instants(counted, self.agent, self.scope)
         for key, slots in self.groups.items():
-            near = by_key.get(key, [])
+            near = by_key.get(key, ())
             if len(near) >= self.max:
                 yield from self._full([self.mark(at) for at in near], slots, moment)
 
     def _full(self, marks: list[int], slots: tuple[Sent, ...], moment: Moment) -> Iterator[Bar]:
+        counts: dict[datetime, int] = {}
         for slot, indices in slots:
             send_at = moment.sends.get(slot)
             if send_at is None:
                 yield Bar(indices, UNKNOWN)
                 continue
-            mine = self.mark(send_at)
-            count = sum(abs(mark - mine) < self.reach for mark in marks)
+            count = counts.get(send_at)
+            if count is None:
+                first, last = (mine := self.mark(send_at)) - self.reach, mine + self.reach
+                count = counts[send_at] = len([1 for mark in marks if first < mark < last])
             if count >= self.max:
                 yield Bar(indices, f"{count} of {self.max} {self.what}")
 

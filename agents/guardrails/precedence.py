@@ -31,8 +31,8 @@ class Precedence:
         self.name = name
         self.hears = frozenset(spec.after)
         self.lookback = spec.within or timedelta(0)
-        self._ranks = tuple((kind, by_kind[kind]) for kind in spec.order if kind in by_kind)
-        self.actions: Indices = tuple(i for _, indices in self._ranks for i in indices)
+        self.ranks = tuple((kind, by_kind[kind]) for kind in spec.order if kind in by_kind)
+        self.actions: Indices = tuple(i for _, indices in self.ranks for i in indices)
         self.when: Condition | None = None
         if spec.when is not None:
             self.when = book.language.compile(spec.when)
@@ -41,14 +41,14 @@ class Precedence:
     def compile(cls, name: str, spec: PrecedenceSpec, book: Rulebook) -> Precedence | None:
         """Compile a declared order; None if the agent has actions of one of its kinds at most."""
         rule = cls(name, spec, book)
-        return rule if len(rule._ranks) > 1 else None
+        return rule if len(rule.ranks) > 1 else None
 
     def bars_among(self, moment: Moment, allowed: Sequence[bool]) -> Iterator[Bar]:
         """Bar all kinds after the first of which an action is allowed."""
-        for rank, (kind, indices) in enumerate(self._ranks[:-1]):
+        for rank, (kind, indices) in enumerate(self.ranks[:-1]):
             if any(allowed[index] for index in indices):
                 if self._holds(moment):
-                    later = tuple(i for _, group in self._ranks[rank + 1 :] for i in group)
+                    later = tuple(i for _, group in self.ranks[rank + 1 :] for i in group)
                     yield Bar(later, f"an action of kind {kind} is allowed and comes first")
                 return
 

@@ -55,9 +55,11 @@ class QuietHours(Plain):
             if send_at is None:
                 yield Bar(timed.actions, "the sending instant is unknown")
             elif timed.quiet:
-                if send_at not in minutes:
-                    minutes[send_at] = minute_of_week(send_at.astimezone(zone_info(moment.zone)))
-                if timed.quiet[minutes[send_at]]:
+                minute = minutes.get(send_at)
+                if minute is None:
+                    local = send_at.astimezone(zone_info(moment.zone))
+                    minute = minutes[send_at] = minute_of_week(local)
+                if timed.quiet[minute]:
                     yield Bar(timed.actions, f"{timed.hours} in {moment.zone}")
 
 

@@ -85,7 +85,7 @@ class TotalCap:
         if send_at is None:
             return None
         counter = self.counters[0]  # the others have the same buckets
-        return counter.reading(send_at).key.removeprefix(counter.name)
+        return counter.key(send_at).removeprefix(counter.name)
 
 
 def _cells(counters: Iterable[Counter], slots: Iterable[Sent]) -> tuple[Cells, ...]:

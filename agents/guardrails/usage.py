@@ -40,7 +40,7 @@ def usage_counter(
 
 def used(moment: Moment, counter: Counter, instant: datetime) -> float | None:
     """Return what is used in the period of an instant, None if that was not read."""
-    return moment.context.usage.get(counter.reading(instant).key)
+    return moment.context.usage.get(counter.key(instant))
 
 
 def when(counter: Counter, instant: datetime) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.groups import position
 from agents.guardrails import Guardrail, Ranking
@@ -53,6 +54,15 @@ def alike(rule: Guardrail | Ranking, batch: Batch) -> Key:
     return each(batch.count) if kernel is None else kernel(rule, batch)
 
 
+def looked_at(ranking: Ranking, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what of the actions allowed so far a ranking looks at; (N, A) to (N, K)."""
+    if isinstance(ranking, Precedence):
+        return np.stack(
+            [allowed[:, list(indices)].any(axis=1) for _, indices in ranking.ranks], axis=1
+        )
+    return allowed
+
+
 def parts(rule: Guardrail) -> Iterator[Guardrail]:
     """Split a rule into parts that may be asked one after another: fewer classes for each."""
     if isinstance(rule, Eligibility):
@@ -74,7 +84,7 @@ def _sends(_rule: Limit | TotalCap | Dates, batch: Batch) -> Key:
     return batch.sends
 
 
-def _nothing(_rule: Placement | Channels | Pace | Fallback, batch: Batch) -> Key:
+def _nothing(_rule: Channels | Pace | Fallback, batch: Batch) -> Key:
     return same(batch.count)
 
 
@@ -147,7 +157,7 @@ _KERNELS: dict[type, Callable[[Any, Batch], Key]] = {
     Maturity: _inside,
     OptOut: _opt_outs,
     Pace: _nothing,
-    Placement: _nothing,
+    Placement: lambda _rule, batch: batch.slots,
     Precedence: _precedence,
     QuietHours: lambda _rule, batch: batch.zone,
     Sequence: with_own_contacts,

@@ -18,10 +18,13 @@ from agents.schedule import Slot
 from agents.tabular.cel import evaluate
 from agents.tabular.columns import Column, microseconds
 from agents.tabular.history import Past
-from agents.tabular.keys import Codes, Key, all_of, of_values
+from agents.tabular.keys import Codes, Key, all_of, of_values, same
 
 NEVER = np.iinfo(np.int64).min
 """Stands for a sending instant that cannot be known."""
+
+Instants = tuple[datetime | None, ...]
+"""When something is sent, by time zone."""
 
 
 class Batch:
@@ -36,7 +39,9 @@ class Batch:
         events: theirs, likewise; only words that the revision hears.
         usage: what of the organisation's budgets is used, the same for all of them.
         suppressed: by customer, the channels of a context's `suppressed`; none if left out.
-        placement, channels: as of a context, the same for all of them.
+        placement: the slot that is to be filled, empty if none; the same for all of them, or one
+            for each as a column of words.
+        channels: as of a context, the same for all of them.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class Batch:
         usage: Mapping[str, float],
         suppressed: Mapping[str, tuple[str, ...]] | None = None,
         *,
-        placement: str = "",
+        placement: str | Column = "",
         channels: tuple[str, ...] = (),
     ) -> None:
         self.revision, self.at, self.now = revision, at, microseconds(at)
@@ -74,9 +79,18 @@ class Batch:
         features = {name: value for name, value in values.items() if value is not None}
         return Context(
             self.customers[row], self.at, features, self.contacts.of(row), self.events.of(row),
-            self.usage, self.placement, self.channels,
+            self.usage, self._slot(row), self.channels,
             self.suppressed.get(self.customers[row], ()),
         )  # fmt: skip
+
+    def _slot(self, row: int) -> str:
+        asked = self.placement
+        return asked if isinstance(asked, str) else str(asked.words[int(asked.data[row])])
+
+    @cached_property
+    def slots(self) -> Key:
+        """Alike by the slot that is to be filled."""
+        return same(self.count) if isinstance(self.placement, str) else self.placement.key()
 
     def field(self, name: str) -> Key:
         """Alike by the value of a field."""
@@ -85,6 +99,8 @@ class Batch:
     @cached_property
     def objections(self) -> Key:
         """Alike by the channels on which they are not to be contacted."""
+        if not self.suppressed:
+            return same(self.count)
         numbers: dict[tuple[str, ...], int] = {(): 0}
         named = (self.suppressed.get(customer, ()) for customer in self.customers)
         codes = [numbers.setdefault(channels, len(numbers)) for channels in named]
@@ -115,9 +131,20 @@ class Batch:
 
     def send_at(self, slot: Slot) -> Codes:
         """Return when a contact would be sent in microseconds, `NEVER` if unknown; (N,)."""
-        instants = [sends[slot] for sends in self.sends_by_zone]
-        by_zone = [NEVER if instant is None else microseconds(instant) for instant in instants]
-        return np.array(by_zone, dtype=np.int64)[self.zone.codes]
+        return self.each_in_zone(self.instants(slot))
+
+    def instants(self, slot: Slot) -> Instants:
+        """Return when a contact would be sent, for each code of `zone`."""
+        return tuple(sends[slot] for sends in self.sends_by_zone)
+
+    def each_in_zone(self, instants: Instants) -> Codes:
+        """Return the instant of each customer's zone in microseconds, `NEVER` if unknown; (N,)."""
+        return self.by_zone(instants)[self.zone.codes]
+
+    def by_zone(self, instants: Instants) -> Codes:
+        """Return instants in microseconds, `NEVER` if unknown; one for each code of `zone`."""
+        found = [NEVER if instant is None else microseconds(instant) for instant in instants]
+        return np.array(found, dtype=np.int64)
 
     def condition(self, condition: Condition) -> Key:
         """Alike by what an expression is: true, false, or unknown for the same reason."""
@@ -135,9 +162,9 @@ class Batch:
         fields = (name.removeprefix("customer.") for name in sorted(tree.names))
         return all_of((self.field(name) for name in fields if name in self.columns), self.count)
 
-    def pattern(self, allowed: NDArray[np.bool_]) -> Key:
-        """Alike by which actions are allowed so far; (N, A)."""
-        packed = np.packbits(allowed, axis=1)  # (N, ceil(A / 8))
+    def pattern(self, flags: NDArray[np.bool_]) -> Key:
+        """Alike by a row of truths; (N, K)."""
+        packed = np.packbits(flags, axis=1)  # (N, ceil(K / 8))
         return all_of(self._words(packed), self.count)
 
     def _words(self, packed: NDArray[np.uint8]) -> Iterator[Key]:

@@ -61,6 +61,10 @@ class Column:
             return self.words[int(value)]
         return instant_of(int(value)) if self.kind == "time" else value
 
+    def part(self, rows: slice | Codes) -> Column:
+        """Return some rows of the field."""
+        return Column(self.kind, self.data[rows], self.known[rows], self.words)
+
     def key(self) -> Key:
         """Rows with the same value are alike, and those without one."""
         if self.kind in ("bool", "word"):

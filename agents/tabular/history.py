@@ -53,7 +53,9 @@ class Past(Generic[P]):
 
     def of(self, row: int) -> tuple[P, ...]:
         """Return one customer's, oldest first."""
-        low, high = np.searchsorted(self.row, (row, row + 1))
+        low, high = self.row.searchsorted(row), self.row.searchsorted(row, "right")
+        if low == high:
+            return ()
         identities, at = self.identity[low:high].tolist(), self.at[low:high].tolist()
         decisions = self.decisions[low:high].to_pylist()
         return tuple(
@@ -75,9 +77,21 @@ class Past(Generic[P]):
         return np.array([test(item) for item in self.identities], dtype=bool)[self.identity]
 
     @cached_property
+    def _first(self) -> NDArray[np.bool_]:
+        """Which are the first of their row, (C,)."""
+        first = np.ones(len(self.row), dtype=bool)
+        first[1:] = self.row[1:] != self.row[:-1]
+        return first
+
+    @cached_property
     def rows(self) -> Rows:
-        """The rows that have any, ascending."""
-        return np.unique(self.row).astype(np.intp)
+        """The rows that have any, ascending; (M,)."""
+        return self.row[self._first].astype(np.intp)
+
+    @cached_property
+    def place(self) -> Rows:
+        """Where each one's row is among `rows`, (C,)."""
+        return np.cumsum(self._first) - 1
 
 
 def _contact(like: Contact, at: int, decision: str) -> Contact:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agents.guardrails import Guardrail, Ranking
 from agents.mask import ALWAYS_ACT, Mask, ask, ask_among
 from agents.revision import Revision
-from agents.tabular.alike import alike, parts
+from agents.tabular.alike import alike, looked_at, parts
 from agents.tabular.batch import Batch
 from agents.tabular.keys import Key
 from agents.tabular.reading import read_batches, read_names
@@ -39,7 +39,7 @@ class Reasons:
     def mask(self, codes: Codes) -> Mask:
         """Return the mask that one row of numbers stands for; (A,)."""
         words = (None, *self.numbers)
-        return Mask(tuple(words[code] for code in codes.tolist()))
+        return Mask(tuple(map(words.__getitem__, codes.tolist())))
 
 
 def mask_table(
@@ -110,13 +110,14 @@ def reason_codes(batch: Batch, reasons: Reasons) -> Codes:
         (N, A) int32.
     """
     revision = batch.revision
-    codes = np.zeros((batch.count, len(revision.actions)), dtype=np.int32)  # (N, A)
+    # One action after another in memory, since a rule bars few of them.
+    codes = np.zeros((len(revision.actions), batch.count), dtype=np.int32).T  # (N, A)
     for rule in revision.guardrails:
         for part in parts(rule):
             _bar(codes, alike(part, batch), _asked(part, batch, reasons))
     for ranking in revision.rankings:
         allowed: NDArray[np.bool_] = np.equal(codes, 0)  # (N, A)
-        key = alike(ranking, batch) * batch.pattern(allowed)
+        key = alike(ranking, batch) * batch.pattern(looked_at(ranking, allowed))
         _bar(codes, key, _ranked(ranking, batch, allowed, reasons))
     if revision.agent.always_act:
         codes[~codes[:, 1:].all(axis=1), 0] = reasons.codes([ALWAYS_ACT])[0]
@@ -137,11 +138,11 @@ def _bar(codes: Codes, key: Key, asked: Ask) -> None:
     """Ask about one customer of each class, and bar for all of it what is allowed so far."""
     first, classes = key.classes()
     table = np.array([asked(row) for row in first.tolist()], dtype=np.int32)  # (classes, A)
-    barring: NDArray[np.bool_] = np.any(table, axis=1)  # (classes,)
-    rows = np.flatnonzero(barring[classes])
-    if len(rows):
-        mine = codes[rows]
-        codes[rows] = np.where(mine == 0, table[classes[rows]], mine)
+    (barred,) = np.nonzero(table.any(axis=0))
+    if barred.size:
+        told = np.take(table.T[barred], classes, axis=1)  # (actions barred, N)
+        mine = codes.T[barred]
+        codes.T[barred] = np.where(mine == 0, told, mine)
 
 
 def _arrow(codes: Codes) -> tuple[pa.Array, pa.Array]:

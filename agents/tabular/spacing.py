@@ -7,6 +7,7 @@ instants. The others are told apart by what the rule counts at each sending inst
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,25 @@ from agents.guardrails.history import (
 )
 from agents.guardrails.sequence import Sequence
 from agents.spec import FrequencyCapSpec
-from agents.tabular.batch import NEVER, Batch
+from agents.tabular.batch import NEVER, Batch, Instants
 from agents.tabular.columns import instant_of, span_of
 from agents.tabular.history import Past
 from agents.tabular.keys import Codes, Key, each, of_bits, of_counts, refine
 
 History = Past[Contact] | Past[PastEvent]
-Near = Callable[[Codes, Codes], NDArray[np.bool_]]
 Flags = NDArray[np.bool_]
+
+
+class Near(NamedTuple):
+    """Which instants fall together.
+
+    Args:
+        line: places instants, microseconds since 1970, on the line that a rule measures on.
+        together: says of sending instants and of what happened, both on the line, where they do.
+    """
+
+    line: Callable[[Codes], Codes]
+    together: Callable[[Codes, Codes], Flags]
 
 
 def with_own_contacts(rule: Escalation | Sequence, batch: Batch) -> Key:
@@ -96,23 +108,26 @@ def exclusive(rule: Exclusive, batch: Batch) -> Key:
     past = past.where(kept & (past.at > batch.now - span_of(rule.span)))
     rows, agents = past.rows, {name: n for n, name in enumerate(sorted(rule.others), start=1)}
     who = np.array([agents.get(c.agent, 0) for c in past.identities], dtype=np.int64)
-    near = _both_ways(span_of(rule.span))
+    together = _both_ways(span_of(rule.span)).together
     found = np.zeros((len(rows), len(rule.slots) + 1), dtype=np.int64)  # (M, slots + 1)
     found[:, -1] = 1
-    place = np.searchsorted(rows, past.row)
     for number, (slot, _) in enumerate(rule.slots):
         send_at = batch.send_at(slot)[past.row]
-        first = np.flatnonzero(near(send_at, past.at) & (send_at != NEVER))[::-1]
-        found[place[first], number] = who[past.identity[first]]  # the earliest is written last
+        first = np.flatnonzero(together(send_at, past.at) & (send_at != NEVER))[::-1]
+        found[past.place[first], number] = who[past.identity[first]]  # the earliest is written last
     return refine(batch.sends, rows, of_counts(found))
 
 
+def _as_it_is(instants: Codes) -> Codes:
+    return instants
+
+
 def _both_ways(span: int) -> Near:
-    return lambda send_at, at: np.abs(send_at - at) < span
+    return Near(_as_it_is, lambda send_at, at: np.abs(send_at - at) < span)
 
 
 def _after(span: int) -> Near:
-    return lambda send_at, at: (at <= send_at) & (send_at - at < span)
+    return Near(_as_it_is, lambda send_at, at: (at <= send_at) & (send_at - at < span))
 
 
 def _same_period(rule: FrequencyCap) -> Near:
@@ -123,27 +138,30 @@ def _same_period(rule: FrequencyCap) -> Near:
         found = [NEVER if at == NEVER else rule.mark(instant_of(at)) for at in distinct.tolist()]
         return np.array(found, dtype=np.int64)[inverse]
 
-    return lambda send_at, at: marks(send_at) == marks(at)
+    return Near(marks, lambda send_at, at: send_at == at)
 
 
 def _counts(past: History, rule: FrequencyCap | Cooldown, near: Near, batch: Batch) -> Codes:
     """Count, for each customer of `past.rows`, what is near each sending instant of each group.
 
     Returns:
-        (M, columns): for each group, all that counts in it, then what is near each of its slots.
+        (M, columns): for each group, all that counts in it, then what is near each instant of
+        its slots.
     """
     rows = past.rows
-    place = np.searchsorted(rows, past.row)
+    if not len(rows):
+        return np.zeros((0, 0), dtype=np.int64)
+    place, happened = past.place, near.line(past.at)
     columns: list[Codes] = []
-    close: dict[tuple[str, str], Flags] = {}
+    close: dict[Instants, Flags] = {}
     of_identity = [frozenset(keys(item, rule.agent, rule.scope)) for item in past.identities]
     for key, slots in rule.groups.items():
         counts_here = np.array([key in shared for shared in of_identity], dtype=bool)
-        mine = counts_here[past.identity] if len(past.row) else np.zeros(0, dtype=bool)
+        mine = counts_here[past.identity]  # (C,)
         columns.append(np.bincount(place[mine], minlength=len(rows)))
-        for slot, _ in slots:
-            if slot not in close:
-                send_at = batch.send_at(slot)[past.row]
-                close[slot] = near(send_at, past.at) & (send_at != NEVER)
-            columns.append(np.bincount(place[mine & close[slot]], minlength=len(rows)))
+        for instants in dict.fromkeys(batch.instants(slot) for slot, _ in slots):
+            if instants not in close:
+                send_at = near.line(batch.by_zone(instants))[batch.zone.codes[past.row]]
+                close[instants] = near.together(send_at, happened) & (send_at != NEVER)
+            columns.append(np.bincount(place[mine & close[instants]], minlength=len(rows)))
     return np.stack(columns, axis=1).astype(np.int64)

@@ -60,7 +60,7 @@ class Encoder:
     Columns of the moment: `hour sin`, `hour cos`, `weekday sin` and `weekday cos`, by the
     customer's clock, or the workspace's where the zone is unknown.
 
-    What is missing is 0 in all its other columns. `observe` is the only mutator.
+    What is missing is 0 in all its other columns. `observe` and `take` are the only mutators.
 
     Attributes:
         columns: what is read, and from where.
@@ -102,9 +102,18 @@ class Encoder:
         """The N columns that are standardised."""
         return self.columns.numbers
 
+    @property
+    def gapped(self) -> int:
+        """How many of them, the first ones, have an indicator that they are missing."""
+        return len(self.numbers) - len(self.columns.counted)
+
     def moments(self) -> NDArray[np.float64]:
         """Return the state, (N, 3): count, mean, sum of squared deviations of each number."""
         return np.array([(m.count, m.mean, m.squares) for m in self._moments])  # (N, 3)
+
+    def take(self, moments: NDArray[np.float64]) -> None:
+        """Take up what `moments` returned and someone went on observing with; (N, 3)."""
+        self._moments = tuple(Moments(*row) for row in moments.tolist())
 
     def scales(self) -> NDArray[np.float64]:
         """Return mean and 1 / sd of each number, (N, 2)."""
@@ -121,10 +130,7 @@ class Encoder:
         features, columns = context.features, self.columns
         since, counts = self._read(context)
         for value, moments in zip(since, self._moments, strict=False):
-            if value is None:
-                x += _MISSING
-            else:
-                x += (moments.standardise(value), 0.0)
+            x += _MISSING if value is None else (moments.standardise(value), 0.0)
         for value, moments in zip(counts, self._moments[len(since) :], strict=True):
             x.append(moments.standardise(value))
         for name, rows, missing in self._tables:
@@ -176,6 +182,8 @@ class Encoder:
 
     def _answered(self, context: Context) -> datetime | None:
         """Return when the customer last responded to anything, up to now."""
+        if not self._answers:
+            return None
         answers = [
             event.at
             for event in context.events

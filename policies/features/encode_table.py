@@ -31,12 +31,23 @@ def encode_table(encoder: Encoder, rows: Batch) -> Numbers:
     Returns:
         (N, D) float64, in the encoder's columns.
     """
+    return scaled(encoder, unscaled(encoder, rows))
+
+
+def unscaled(encoder: Encoder, rows: Batch) -> Numbers:
+    """Read every customer of a batch, before numbers are standardised; 0 where one is missing.
+
+    Args:
+        encoder: made for the same revision; only its columns count, not what it has observed.
+        rows: N customers.
+
+    Returns:
+        (N, D) float64, in the encoder's columns.
+    """
     x = np.zeros((rows.count, len(encoder.names)))  # (N, D)
     at = 0
-    scales = encoder.scales().tolist()
-    for (values, known), (mean, scale) in zip(_read(encoder, rows), scales, strict=True):
-        scores = np.clip((values - mean) * scale, -CLIP, CLIP)  # (N,)
-        x[:, at] = scores if known is None else np.where(known, scores, 0.0)
+    for values, known in _read(encoder, rows):
+        x[:, at] = values if known is None else np.where(known, values, 0.0)
         at += 1
         if known is not None:
             x[:, at] = ~known
@@ -45,6 +56,17 @@ def encode_table(encoder: Encoder, rows: Batch) -> Numbers:
         x[:, at : at + block.shape[1]] = block
         at += block.shape[1]
     return x
+
+
+def scaled(encoder: Encoder, x: Numbers) -> Numbers:
+    """Standardise what `unscaled` has read with what the encoder has observed until now; (N, D)."""
+    found = x.copy()
+    gapped = encoder.gapped
+    for number, (mean, scale) in enumerate(encoder.scales().tolist()):
+        at = 2 * number if number < gapped else gapped + number
+        scores = np.clip((x[:, at] - mean) * scale, -CLIP, CLIP)  # (N,)
+        found[:, at] = np.where(x[:, at + 1] == 0.0, scores, 0.0) if number < gapped else scores
+    return found
 
 
 def _read(encoder: Encoder, rows: Batch) -> Iterator[tuple[Numbers, Flags | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 CLIP = 5.0  # standard deviations
-_LEAST = 1e-200  # squares below count as no spread, so that 1 / sd stays finite
+LEAST_SQUARES = 1e-200  # squares below count as no spread, so that 1 / sd stays finite
 
 
 class Moments:
@@ -32,7 +32,7 @@ class Moments:
 
     def __init__(self, count: float = 0.0, mean: float = 0.0, squares: float = 0.0) -> None:
         self.count, self.mean, self.squares = count, mean, squares
-        self.scale = math.sqrt(count / squares) if squares > _LEAST else 0.0
+        self.scale = math.sqrt(count / squares) if squares > LEAST_SQUARES else 0.0
 
     def add(self, value: float) -> None:
         """Take in one more value."""
@@ -40,7 +40,7 @@ class Moments:
         step = value - self.mean
         self.mean += step / count
         self.squares = squares = self.squares + step * (value - self.mean)
-        if squares > _LEAST:
+        if squares > LEAST_SQUARES:
             self.scale = math.sqrt(count / squares)
 
     def standardise(self, value: float) -> float:

@@ -162,7 +162,7 @@ class Posterior:
         step solved to its end, so that a wide prior cannot overshoot.
         """
         learn(
-            self.mean, self.variance, self.prior, design.levels, design.coefficients,
+            self.mean, self.variance, self.prior, design.levels, design.coefficients, design.wide,
             evidence.outcomes, evidence.actions, evidence.z, evidence.happened, evidence.weights,
         )  # fmt: skip
 

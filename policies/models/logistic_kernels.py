@@ -96,6 +96,15 @@ def worth(mean: Floats, values: Floats, costs: Floats) -> Floats:
 
 
 @compiled
+def worths(mean: Floats, values: Floats, costs: Floats) -> Floats:
+    """Return `worth` of N rows of means, (N, O, A) to (N, A)."""
+    found = np.empty((len(mean), costs.size))
+    for row in range(len(mean)):
+        found[row] = worth(mean[row], values, costs)
+    return found
+
+
+@compiled
 def _best_point(eta: float, s2: float, happened: float, weight: float) -> float:
     """Solve t = eta + s2 weight (happened - sigmoid(t)); its sides cross once, between the ends."""
     pull = s2 * weight
@@ -118,14 +127,14 @@ def _best_point(eta: float, s2: float, happened: float, weight: float) -> float:
 
 @compiled
 def _project(
-    mean: Floats, variance: Floats, levels: Positions, coefficients: Floats, z: Floats
+    mean: Floats, variance: Floats, levels: Positions, coefficients: Floats, wide: int, z: Floats
 ) -> tuple[float, float]:
     """Return eta and s2 of one action under one outcome's weights, (C, L)."""
     eta, s2 = 0.0, 0.0
     for j in range(len(levels)):
         k, level = coefficients[j], levels[j]
         if k != 0.0:
-            for column in range(len(z)):
+            for column in range(len(z) if level < wide else 1):
                 step = k * z[column]
                 eta += mean[column, level] * step
                 s2 += variance[column, level] * step * step
@@ -139,6 +148,7 @@ def _move(
     prior: Floats,
     levels: Positions,
     coefficients: Floats,
+    wide: int,
     z: Floats,
     move: float,
     curvature: float,
@@ -146,7 +156,7 @@ def _move(
     """Move the weights by v z k move, and add curvature (z k)^2 to their precisions."""
     for j in range(len(levels)):
         k, level = coefficients[j], levels[j]
-        for column in range(len(z)):
+        for column in range(len(z) if level < wide else 1):
             step, v = k * z[column], variance[column, level]
             if v > 0.0 and step != 0.0:
                 precision, most = 1.0 / v + curvature * step * step, prior[column, level]
@@ -157,12 +167,41 @@ def _move(
 
 
 @compiled
+def learn_one(
+    mean: Floats,
+    variance: Floats,
+    prior: Floats,
+    which: Positions,
+    by: Floats,
+    wide: int,
+    o: int,
+    z: Floats,
+    y: float,
+    weight: float,
+) -> None:
+    """Learn one label of outcome `o`, after an action of some levels, each by some coefficient."""
+    last = len(mean) - 1
+    eta, s2 = _project(mean[o], variance[o], which, by, wide, z)
+    shared, shared_s2 = _project(mean[last], variance[last], which, by, wide, z)
+    eta, s2 = eta + shared, s2 + shared_s2
+    if s2 <= 0.0:
+        return
+    point = _best_point(eta, s2, y, weight) if weight > 0.0 else eta
+    p = 1.0 / (1.0 + np.exp(-point))
+    move = (point - eta) / s2 if weight > 0.0 else weight * (y - p)
+    curvature = weight * max(p * (1.0 - p), _LEAST_CURVATURE)
+    for part in (o, last):
+        _move(mean[part], variance[part], prior[part], which, by, wide, z, move, curvature)
+
+
+@compiled
 def learn(
     mean: Floats,
     variance: Floats,
     prior: Floats,
     levels: Positions,
     coefficients: Floats,
+    wide: int,
     outcomes: Positions,
     actions: Positions,
     z: Floats,
@@ -170,21 +209,12 @@ def learn(
     weights: Floats,
 ) -> None:
     """Learn N labels in order, each by the weights of its outcome and by the shared ones."""
-    last = len(mean) - 1
     for row in range(len(outcomes)):
-        o, action, weight, y = outcomes[row], actions[row], weights[row], happened[row]
-        which, by = levels[action], coefficients[action]
-        eta, s2 = _project(mean[o], variance[o], which, by, z[row])
-        shared, shared_s2 = _project(mean[last], variance[last], which, by, z[row])
-        eta, s2 = eta + shared, s2 + shared_s2
-        if s2 <= 0.0:
-            continue
-        point = _best_point(eta, s2, y, weight) if weight > 0.0 else eta
-        p = 1.0 / (1.0 + np.exp(-point))
-        move = (point - eta) / s2 if weight > 0.0 else weight * (y - p)
-        curvature = weight * max(p * (1.0 - p), _LEAST_CURVATURE)
-        for part in (o, last):
-            _move(mean[part], variance[part], prior[part], which, by, z[row], move, curvature)
+        which, by = levels[actions[row]], coefficients[actions[row]]
+        learn_one(
+            mean, variance, prior, which, by, wide, outcomes[row], z[row], happened[row],
+            weights[row],
+        )  # fmt: skip
 
 
 @compiled

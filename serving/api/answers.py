@@ -1,4 +1,4 @@
-"""What goes out over HTTP: plain JSON values, and the models that describe them."""
+"""What goes out over HTTP: values for orjson, which writes instants, and what describes them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class ReadyAnswer(BaseModel):
 
 
 def decision_answer(decided: Decided) -> dict[str, Any]:
-    """Return what `DecisionAnswer` describes, as JSON values."""
+    """Return what `DecisionAnswer` describes, as values for orjson."""
     decision = decided.decision
     return {
         "decision_id": decision.decision_id,
@@ -155,7 +155,7 @@ def decision_answer(decided: Decided) -> dict[str, Any]:
         "snapshot": decision.snapshot,
         "group": decision.group,
         "reason": decision.reason,
-        "at": decision.at.isoformat(),
+        "at": decision.at,
         "action": action_answer(
             decided.revision.actions[decision.action], decision.send_at, decided.content
         ),
@@ -168,7 +168,7 @@ def decision_answer(decided: Decided) -> dict[str, Any]:
 def action_answer(
     action: Action, send_at: datetime | None, content: Rendered | None
 ) -> dict[str, Any]:
-    """Return what `ActionAnswer` describes, as JSON values."""
+    """Return what `ActionAnswer` describes, as values for orjson."""
     return {
         "id": action.id,
         "offer": action.offer,
@@ -177,7 +177,7 @@ def action_answer(
         "channel": action.channel,
         "window": action.window,
         "includes": action.includes,
-        "send_at": None if send_at is None else send_at.isoformat(),
+        "send_at": send_at,
         "content": None if content is None else _content(content),
     }
 

@@ -241,7 +241,7 @@ def _made(made: Made) -> dict[str, Any]:
         "snapshot": made.snapshot,
         "group": made.group,
         "reason": made.reason,
-        "at": made.at.isoformat(),
+        "at": made.at,  # JSON has it as text
         "action": action_answer(revision.actions[made.action], made.send_at, made.content),
         "propensity": made.propensity,
         "explored": made.explored,

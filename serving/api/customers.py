@@ -52,7 +52,7 @@ class ErasedAnswer(BaseModel):
     customer: str = Field(description="keyed hash of the id, as in exported logs")
     at: datetime
     position: int = Field(description="of the erasure in the log")
-    removed: dict[str, int] = Field(description="rows by table")
+    removed: dict[str, int] = Field(description="rows by what they were; `log`: all entries")
     audit: str = Field(description="hash of its row in the audit chain")
     overwritten: bool = Field(
         description="whether the ledger's file is free of what was removed, too; false for a large"

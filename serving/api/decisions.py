@@ -6,6 +6,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Header, Request, Response
+from starlette.types import Scope
 
 from serving.api.answers import decision_answer
 from serving.api.options import DecisionWithOptions, alternatives, insight_of
@@ -15,7 +16,7 @@ from serving.api.strict import StrictRoute, fingerprint
 from serving.api.wire import Asking, DecisionBody, Identifier, Line
 from serving.deciding.attempt import submit_decision
 from serving.deciding.decider import DecisionRequest
-from serving.runtime import runtime_of
+from serving.runtime import runtime_in
 from serving.watching.metrics import Stopwatch
 from serving.watching.watch import note
 
@@ -53,13 +54,18 @@ async def make_decision(
     With an `Idempotency-Key`, a retry of the same request returns the same decision, with the
     alternatives and the explanation that this request asks for.
     """
-    runtime = runtime_of(request)
-    ask = request_of(body, body, idempotency_key)
+    return await answer_decision(body, request.scope, idempotency_key)
+
+
+async def answer_decision(body: DecisionBody, scope: Scope, key: str | None) -> Response:
+    """Do what `make_decision` says, for a request of which there is only the ASGI scope."""
+    runtime = runtime_in(scope)
+    ask = request_of(body, body, key)
     watch = Stopwatch()
     work = submit_decision(runtime.writer, runtime.decider, ask, watch)
     decided = await work  # if the caller goes, only the waiting ends; the job is queued
     runtime.meters.decided(decided.decision, watch, replayed=decided.replayed)
-    note(request.scope, decision_id=decided.decision.decision_id)
+    note(scope, decision_id=decided.decision.decision_id)
     answer = decision_answer(decided)
     decision, revision = decided.decision, decided.revision
     answer["alternatives"] = (

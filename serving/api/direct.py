@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
@@ -24,7 +24,7 @@ from serving.api.wire import Body, DecisionBody, Identifier, OutcomeBody
 
 _KEY: TypeAdapter[str] = TypeAdapter(Identifier)
 
-Handler = Callable[[Any, Request, str | None], Awaitable[Response]]
+Handler = Callable[[Any, Scope, str | None], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,14 @@ class Busy:
 
     Args:
         model: of its body.
-        handle: given the body, the request and the idempotency key.
+        handle: given the body, the request's ASGI scope and the idempotency key.
     """
 
     model: type[Body]
     handle: Handler
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """The body of a well-formed request and its idempotency key."""
 
     body: Body
@@ -71,13 +70,12 @@ class Direct:
         if asked is None:
             await self._app(scope, _again(messages, receive), send)
             return
-        request = Request(scope)
         try:
-            response = await busy.handle(asked.body, request, asked.key)
+            response = await busy.handle(asked.body, scope, asked.key)
         except NextbestError as error:
-            response = await refused(request, error)
+            response = await refused(Request(scope), error)
         except Exception as error:
-            await (await failed(request, error))(scope, receive, send)
+            await (await failed(Request(scope), error))(scope, receive, send)
             raise  # for the log
         await response(scope, receive, send)
 
@@ -118,7 +116,9 @@ def _read(model: type[Body], scope: Scope, messages: list[Message]) -> _Asked | 
     last = messages[-1]
     if kind != b"application/json" or last["type"] != "http.request" or last.get("more_body"):
         return None
-    raw = b"".join(message.get("body", b"") for message in messages)
+    raw = last.get("body", b"")
+    if len(messages) > 1:
+        raw = b"".join(message.get("body", b"") for message in messages)
     if len(raw) > MAX_BODY:
         return None
     try:
@@ -128,16 +128,12 @@ def _read(model: type[Body], scope: Scope, messages: list[Message]) -> _Asked | 
         return None
 
 
-async def _decision(body: DecisionBody, request: Request, key: str | None) -> Response:
-    return await decisions.make_decision(body, request, key)
-
-
-async def _outcome(body: OutcomeBody, request: Request, _key: str | None) -> Response:
-    return await outcomes.record_outcome(body, request)
+def _outcome(body: OutcomeBody, scope: Scope, _key: str | None) -> Awaitable[Response]:
+    return outcomes.answer_outcome(body, scope)
 
 
 _BUSY = (
-    (decisions.router, Busy(DecisionBody, _decision)),
+    (decisions.router, Busy(DecisionBody, decisions.answer_decision)),
     (outcomes.router, Busy(OutcomeBody, _outcome)),
 )
 

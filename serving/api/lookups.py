@@ -102,6 +102,9 @@ class WholeDecision(BaseModel):
     delivery: DeliveryState | None = Field(
         description="what became of the contact, null if nobody has said"
     )
+    made_at: datetime | None = Field(
+        description="when the contact was made, if it was confirmed later than planned"
+    )
     reward: float = Field(description="0 for a contact that was not made after all")
     closes_at: datetime
     replay: ReplayAnswer
@@ -179,6 +182,7 @@ def _whole(runtime: Runtime, found: _Found) -> dict[str, Any]:
             for entry in counted(agent, decision.at, () if gone else found.events)
         ],
         "delivery": None if delivery is None else delivery.state,
+        "made_at": None if delivery is None or delivery.late is None else delivery.late.isoformat(),
         "reward": 0.0 if gone else reward(agent, action, decision.at, found.events),
         "closes_at": closes_at(agent, decision.at).isoformat(),
         "replay": {"verdict": verdict, "difference": difference},

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
+from starlette.types import Scope
 
 from agents.errors import NextbestError
 from serving.api.answers import OutcomeAnswer, correction_answer, outcome_answer
@@ -22,7 +23,7 @@ from serving.hearing.corrector import CorrectionRequest
 from serving.hearing.reported import OutcomeRequest
 from serving.ledger import Ledger, LedgerReader
 from serving.ledger.optimistic import Changes
-from serving.runtime import Runtime, runtime_of
+from serving.runtime import Runtime, runtime_in, runtime_of
 
 router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=StrictRoute)
 batch_router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=LargeRoute)
@@ -67,8 +68,12 @@ async def record_outcome(body: OutcomeBody, request: Request) -> Response:
 
     With `adjusts` it corrects one that was recorded before: takes it back, or restates its amount.
     """
-    runtime = runtime_of(request)
-    answer = await _submit(runtime, body)  # the job goes on if the caller goes
+    return await answer_outcome(body, request.scope)
+
+
+async def answer_outcome(body: OutcomeBody, scope: Scope) -> Response:
+    """Do what `record_outcome` says, for a request of which there is only the ASGI scope."""
+    answer = await _submit(runtime_in(scope), body)  # the job goes on if the caller goes
     return Reply(orjson.dumps(answer), _status(answer))
 
 
@@ -122,11 +127,12 @@ def _job(runtime: Runtime, body: OutcomeBody) -> Callable[[Ledger], Answer]:
         return lambda ledger: correction_answer(
             runtime.intake.corrector.correct(ledger, correction)
         )
-    outcome = _outcome(body)
+    outcome = request_of(body)
     return lambda ledger: outcome_answer(runtime.recorder.record(ledger, outcome))
 
 
-def _outcome(body: OutcomeBody) -> OutcomeRequest:
+def request_of(body: OutcomeBody) -> OutcomeRequest:
+    """Make the report of a body that corrects nothing."""
     return OutcomeRequest(
         outcome_id=body.outcome_id,
         decision_id=body.decision_id or "",

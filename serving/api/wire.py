@@ -69,7 +69,7 @@ class Asking(Body):
     def _one_question(self) -> Self:
         if (self.agent is None) == (self.agents is None):
             raise ValueError("expected 'agent' or 'agents', one of them")
-        if len(set(self.asked)) < len(self.asked):
+        if self.agents is not None and len(set(self.agents)) < len(self.agents):
             raise ValueError("expected each of 'agents' once, got one of them twice")
         return self
 

@@ -11,7 +11,8 @@ import sys
 from agents.errors import did_you_mean
 
 STUDIES = (
-    "single", "stages", "batch", "batch_stages", "outcomes", "overload", "replicas", "soak", "cold",
+    "single", "stages", "batch", "batch_stages", "outcomes", "outcome_stages", "overload",
+    "replicas", "soak", "cold",
 )  # fmt: skip
 
 

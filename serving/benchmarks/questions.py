@@ -39,6 +39,10 @@ def post(path: str, body: bytes, key: str = "") -> bytes:
 EMPTY = post("/empty/", b"{}")
 """Asks the empty deployment."""
 
+STRAIGHT_PATH = "/straight/"
+STRAIGHT = post(STRAIGHT_PATH, b"{}")
+"""Asks the empty deployment that is reached past Ray's wrapper."""
+
 
 def features(rng: np.random.Generator) -> Body:
     """Make up a customer of the telecom example."""

@@ -1,10 +1,11 @@
 """One decision a request, beside the cheapest answer that the same Ray Serve can give.
 
 Run it by `python -m serving.benchmarks.single`. Eight connections, turn about: an empty FastAPI
-deployment, an agent of 24 actions, one of 200. Each decision has an idempotency key and is durable
-before it is answered; every other one is about a customer who was there before. Before each turn
-the learner has read all that came before. Then the same with PostgreSQL, whose processes share the
-machine.
+deployment (`empty`, which the bars are about), the same one reached past Ray's wrapper as decisions
+are (`straight`), an agent of 24 actions, one of 200. Each decision has an idempotency key and is
+durable before it is answered; every other one is about a customer who was there before. Before each
+turn the learner has read all that came before. Then the same with PostgreSQL, whose processes share
+the machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from itertools import repeat
 from agents.errors import StateError
 from serving.benchmarks import processes
 from serving.benchmarks.load import Turn, closed, run
-from serving.benchmarks.questions import EMPTY, Customers
+from serving.benchmarks.questions import EMPTY, STRAIGHT, Customers
 from serving.benchmarks.stand import Stand, private_folder, stand
 from serving.benchmarks.tables import CONSOLE, bar, heading, show, spread
 from serving.benchmarks.workspace import ACTIONS, GUARDRAILS, LARGE, SMALL
@@ -29,7 +30,8 @@ CONNECTIONS = 8
 _FASTEST = 6_000  # requests a second that are made ready
 _BARS = {SMALL: 0.7, LARGE: 0.4}
 _POSTGRES_BAR, _P99_BAR = 0.5, 2.0
-_EMPTY = "empty"
+_EMPTY, _STRAIGHT = "empty", "straight"
+_NOTHING = {_EMPTY: EMPTY, _STRAIGHT: STRAIGHT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ def _spent(replica: int, front: list[int], learner: int) -> list[float]:
 def alternate(
     server: Stand, agents: list[str], turns: int, seconds: float
 ) -> dict[str, list[Measured]]:
-    """Take turns: the empty deployment, then each agent; the first round warms up."""
+    """Take turns: the empty deployments, then each agent; the first round warms up."""
     customers = Customers("single")
-    found: dict[str, list[Measured]] = {side: [] for side in (_EMPTY, *agents)}
+    found: dict[str, list[Measured]] = {side: [] for side in (*_NOTHING, *agents)}
     for number in range(turns + 1):
         for side, kept in found.items():
-            if side == _EMPTY:
-                measured = measure(server, _EMPTY, repeat(EMPTY), seconds)
+            if side in _NOTHING:
+                measured = measure(server, side, repeat(_NOTHING[side]), seconds)
             else:
                 requests = customers.singles(side, int(_FASTEST * seconds))
                 measured = measure(server, "nextbest", requests, seconds)
@@ -96,9 +98,9 @@ def tell(found: dict[str, list[Measured]], bars: dict[str, float]) -> None:
     columns = ("side", "requests/s", "p50 ms", "p99 ms", "replica us", "HAProxy us", "client us",
                "learner us")  # fmt: skip
     show(columns, (_row(side, turns) for side, turns in found.items()))
-    empty = found[_EMPTY]
+    straight = found[_STRAIGHT]
     for side, limit in bars.items():
-        pairs = list(zip(found[side], empty, strict=True))
+        pairs = list(zip(found[side], found[_EMPTY], strict=True))
         name = f"{ACTIONS[side]} actions"
         bar(f"{name}: rate to empty's", [a.turn.rate / b.turn.rate for a, b in pairs], limit,
             least=True)  # fmt: skip
@@ -107,6 +109,8 @@ def tell(found: dict[str, list[Measured]], bars: dict[str, float]) -> None:
             bar(f"{name}: p99 to empty's", tails, _P99_BAR, least=False)
         else:
             CONSOLE.print(f"{name}: p99 to empty's: {spread(tails)}")
+        rates = [a.turn.rate / b.turn.rate for a, b in zip(found[side], straight, strict=True)]
+        CONSOLE.print(f"{name}: rate to straight's: {spread(rates)}")
 
 
 def _row(side: str, turns: list[Measured]) -> tuple[str, ...]:

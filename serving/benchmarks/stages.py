@@ -134,14 +134,17 @@ def together(meter: Meter, runtime: Runtime, raws: list[bytes], ledger: Ledger) 
         answer()
 
 
-async def ask_whole(meter: Meter, app: Any, path: str, stage: str, raws: list[bytes]) -> None:
-    """Ask an ASGI application several things at once, without a socket between."""
+async def ask_whole(
+    meter: Meter, app: Any, path: str, stage: str, raws: list[bytes]
+) -> list[bytes]:
+    """Ask an ASGI application several things at once, without a socket; return its answers."""
     start = time.process_time_ns()
-    await asyncio.gather(*(_ask(app, path, raw) for raw in raws))
+    answers = await asyncio.gather(*(_ask(app, path, raw) for raw in raws))
     meter.costs[stage].append((time.process_time_ns() - start) / 1_000 / len(raws))
+    return answers
 
 
-async def _ask(app: Any, path: str, raw: bytes) -> None:
+async def _ask(app: Any, path: str, raw: bytes) -> bytes:
     headers = [
         (b"host", b"127.0.0.1"), (b"content-type", b"application/json"),
         (b"content-length", str(len(raw)).encode()),
@@ -155,11 +158,15 @@ async def _ask(app: Any, path: str, raw: bytes) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": raw, "more_body": False}
 
+    said: list[bytes] = []
+
     async def send(message: dict[str, Any]) -> None:
         if message.get("status", 200) != 200:
             raise RuntimeError(f"expected status 200, got {message['status']}")
+        said.append(message.get("body", b""))
 
     await app(scope, receive, send)
+    return b"".join(said)
 
 
 def make_empty() -> FastAPI:
@@ -220,7 +227,11 @@ def main() -> None:
     decisions = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
     heading(f"One decision in one process, by stage, {decisions:,} decisions")
     with tempfile.TemporaryDirectory() as folder:
-        meters = asyncio.run(measure(Path(folder), decisions))
+        print_stages(asyncio.run(measure(Path(folder), decisions)))
+
+
+def print_stages(meters: dict[str, Meter]) -> None:
+    """Print what each stage costs, by what was measured."""
     stages = dict.fromkeys(stage for meter in meters.values() for stage in meter.costs)
     columns = [f"{name}, {what}" for name in meters for what in ("median us", "mean us")]
     rows = [(stage, *_costs(stage, list(meters.values()))) for stage in stages]

@@ -1,6 +1,7 @@
-"""The server under test, in processes of its own: `nextbest serve` with an empty deployment beside.
+"""The server under test, in processes of its own: `nextbest serve` with empty deployments beside.
 
-Both deployments stand behind the same HAProxy, in the same Ray, with the same settings of Ray.
+All stand behind the same HAProxy, in the same Ray, with the same settings of Ray: one as anybody
+writes it, and one that is reached past Ray's wrapper, as decisions are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from agents.errors import StateError
 from serving.benchmarks import processes
+from serving.benchmarks.questions import STRAIGHT_PATH
 from serving.benchmarks.workspace import write_workspace
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import LedgerReader, open_reader
@@ -139,9 +141,11 @@ def main(arguments: list[str]) -> None:
     with serving(settings):
         from ray import serve
 
-        from serving.cluster.empty import build_empty
+        from serving.cluster.empty import build_empty, build_straight
 
         serve.run(build_empty(), name="empty", route_prefix="/empty")
+        prefix = STRAIGHT_PATH.rstrip("/")
+        serve.run(build_straight(STRAIGHT_PATH), name="straight", route_prefix=prefix)
         sys.stdout.buffer.write(_READY)
         sys.stdout.buffer.flush()
         sys.stdin.read()

@@ -6,19 +6,25 @@
 # Without `annotations` from __future__: Ray reads the type of build_app's argument when it runs.
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from ray import serve
 from ray.serve import Application, Deployment
+from ray.serve._private.common import RUNNING_REQUESTS_KEY
 from ray.serve.config import AutoscalingConfig
 
+from serving.cluster import lane
 from serving.cluster.loopback import keep_to_loopback
 from serving.running.admission import Admission, make_server_app
 from serving.running.deploy import DeployArgs, with_ledger
 from serving.running.vitality import check_vitality
 from serving.settings import Settings
+from serving.watching.watch import Watch
 
 NAME = "nextbest"
+
+_LANE = "/v1/"  # the routes of the API; probes and documents go Ray's way
 
 
 @serve.deployment(
@@ -39,13 +45,22 @@ class Decisions:
     def __serve_build_asgi_app__(self) -> Admission:
         """Build the application, in the replica's own process."""
         self._admission = make_server_app(self._settings)
-        self._admission.watch.echo = False
+        self._admission.watch.echo = False  # Ray names what goes its way
+        named = Watch(self._admission.watch.meters)
+        lane.offer(partial(named.answer, self._admission.admit), _LANE)
         return self._admission
 
     async def check_health(self) -> None:
         """Raise if this replica cannot do its work; after three times Ray replaces it."""
         for runtime in self._admission.runtimes:
             await check_vitality(runtime)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Ray how many requests are under way, under the name of its own count.
+
+        Ray's does not know of the lane's; this one, which holds both, takes its place.
+        """
+        return {RUNNING_REQUESTS_KEY: self._admission.under_way}
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take up changed limits without a restart."""

@@ -45,12 +45,15 @@ class Lineup:
         active: decides.
         canary: decides for its share of the customers instead, if there is one.
         shadow: decides beside, and nothing comes of it, if there is one and it can be built.
+        unready: the shadow's revision if its policy cannot be built: its budgets count all the
+            same, or they would know too little on the day it is activated.
     """
 
     standing: Standing
     active: Active
     canary: Active | None = None
     shadow: Active | None = None
+    unready: Revision | None = None
 
     @cached_property
     def all(self) -> tuple[Active, ...]:
@@ -61,7 +64,8 @@ class Lineup:
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """The revisions of all that stand, the active one first."""
-        return tuple(each.revision for each in self.all)
+        ready = tuple(each.revision for each in self.all)
+        return ready if self.unready is None else (*ready, self.unready)
 
     def deciding(self, customer: str) -> Active:
         """Return what decides for a customer: always the same, until the canary ends or grows."""
@@ -169,13 +173,14 @@ class ActiveAgents:
             return ready.get(revision_id) or self._build(self.revision(ledger, revision_id))
 
         canary = None if standing.canary is None else take(standing.canary)
-        shadow = None
+        shadow = unready = None
         if standing.shadow is not None:
             try:
-                shadow = take(standing.shadow)
+                unready = self.revision(ledger, standing.shadow)
+                shadow, unready = take(standing.shadow), None
             except Exception:  # a shadow never stops what decides
                 logger.exception("the shadow %s cannot be built", standing.shadow)
-        return Lineup(standing, take(standing.revision), canary, shadow)
+        return Lineup(standing, take(standing.revision), canary, shadow, unready)
 
     def rehearse(self) -> None:
         """Draw for two made-up customers by every policy: compilers and caches work now.

@@ -11,7 +11,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.context import FeatureValue, check_channels, check_customer, check_features
+from agents.context import (
+    FeatureValue,
+    check_channels,
+    check_customer,
+    check_placement,
+)
 from agents.errors import ContextError, NextbestError
 from agents.revision import Revision
 from serving.deciding.columnwise import Asked, Made, decide_columnwise
@@ -48,7 +53,7 @@ class BatchDecider:
         answers = self._made_before(ledger, requests)
         first, rest = _first_times(requests, answers)
         lineups = [self.decider.agents.lineup(ledger, name) for name in requests[0].agents]
-        if len(lineups) > 1 or len(lineups[0].all) > 1:
+        if len(lineups) > 1 or len(lineups[0].revisions) > 1:
             rest += first
         else:
             for alike in _alike(requests, first):
@@ -97,6 +102,7 @@ class BatchDecider:
         asked = Asked(
             [requests[place] for place in fit], features, self.decider.clock.now(lead.at),
             check_channels(active.revision.workspace.channels, lead.channels),
+            [self.decider.clock.name(requests[place].key) for place in fit],
         )  # fmt: skip
         made = decide_columnwise(ledger, active, asked, self.decider.keys.draw)
         if made is None:
@@ -140,7 +146,10 @@ def _checked(revision: Revision, request: DecisionRequest) -> dict[str, FeatureV
     Raises:
         ContextError: it does not fit.
     """
-    features = check_features(revision.workspace.customer, request.features)
+    features = revision.features.check(request.features)
     check_customer(request.customer)
-    check_channels(revision.workspace.channels, request.channels)
+    if request.channels:
+        check_channels(revision.workspace.channels, request.channels)
+    if request.placement:
+        check_placement(revision.workspace.channels, request.placement)
     return features

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from agents.content import Rendered
 from agents.context import Contact, Context, FeatureValue, PastEvent
-from agents.decisions import Reason, context_record
+from agents.decisions import Reason, features_record
 from agents.groups import Group
 from agents.revision import Revision
 from agents.rewards import closes_at
@@ -33,10 +33,10 @@ from serving.deciding.decider import DecisionRequest
 from serving.ids import new_id
 from serving.ledger import Ledger
 from serving.ledger.bulk import NewDecision
+from serving.ledger.packing import pack_mask
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A decision that was written, as far as its caller is told of it.
 
     Args:
@@ -73,12 +73,14 @@ class Asked:
         features: theirs, checked.
         at: now.
         channels: as of a context.
+        names: ids that the decisions are to have, None for new ones.
     """
 
     requests: Sequence[DecisionRequest]
     features: Sequence[Mapping[str, FeatureValue]]
     at: datetime
     channels: tuple[str, ...]
+    names: Sequence[str | None]
 
 
 def decide_columnwise(
@@ -102,14 +104,16 @@ def decide_columnwise(
         return None  # each contact is reserved by itself
     rows, past = _recall(ledger, active.revision, asked)
     usage = BatchUsage(ledger, rows)
-    drawn = draw_batch(rows, active.policy, ids := _ids(rows.count), secret)
+    ids = [name or made for name, made in zip(asked.names, _ids(rows.count), strict=True)]
+    drawn = draw_batch(rows, active.policy, ids, secret)
     if not is_steady(rows, drawn.allowed, usage.readings, usage.charges):
         return None
     chances = drawn.propensity  # (N,)
     lawful = drawn.allowed[np.arange(rows.count), drawn.actions] & (chances > 0.0) & (chances <= 1)
     if not lawful.all():
         return None
-    written = _Writing(active, asked, rows, past, drawn, usage)
+    listed = bool(ledger.action_ids(active.revision.id))
+    written = _Writing(active, asked, rows, past, drawn, usage, listed=listed)
     made = [written.add(row, decision_id) for row, decision_id in enumerate(ids)]
     ledger.add_decisions(written.new)
     ledger.charge(usage.charged())
@@ -147,7 +151,7 @@ def _recall(ledger: Ledger, revision: Revision, asked: Asked) -> tuple[Batch, _P
 
 
 class _Writing:
-    """Makes the records of a batch, in order."""
+    """Makes the records of a batch, in order; as `serving.ledger.packing.pack` has them."""
 
     def __init__(
         self,
@@ -157,6 +161,8 @@ class _Writing:
         past: _Past,
         drawn: Drawn,
         usage: BatchUsage,
+        *,
+        listed: bool,
     ) -> None:
         revision, self._past = active.revision, past
         self.new: list[NewDecision] = []
@@ -168,52 +174,61 @@ class _Writing:
         self._barred = (drawn.codes[:, 1:] != 0).all(axis=1).tolist()
         self._masks: dict[bytes, tuple[tuple[str | None, ...], orjson.Fragment]] = {}
         self._closes = closes_at(revision.agent, asked.at)
-        self._shared = {
+        fields = revision.workspace.customer.values()
+        self._plain = all(field.type != "instant" for field in fields)  # JSON writes the others
+        self._policies = {group: self._policy(group) for group in GROUPS}
+        self._heads = {group: self._head(group, listed=listed) for group in GROUPS}
+
+    def _head(self, group: Group, *, listed: bool) -> bytes:
+        """Write what all records of a group begin with, without the end of the object."""
+        revision, treated = self._active.revision, group is Group.TREATMENT
+        shared = {
             "agent": revision.agent.agent,
             "revision": revision.id,
-            "actions": orjson.Fragment(orjson.dumps(revision.action_ids)),
-            "at": asked.at.isoformat(),
-        }
+            "policy": self._policies[group][0],
+            "snapshot": self._policies[group][1],
+            "group": group,
+            "floor": revision.agent.policy.floor if treated else 1.0,
+            "at": self._asked.at,
+            "placement": self._rows.placement,
+            "channels": self._rows.channels,
+        } | ({} if listed else {"actions": revision.action_ids})
+        return orjson.dumps(shared)[:-1] + b","
+
+    def _policy(self, group: Group) -> tuple[str, str]:
+        """Return what decides for a group, and its snapshot."""
+        treated = group is Group.TREATMENT
+        return (self._active.policy.name, self._active.snapshot) if treated else ("uniform", "")
 
     def add(self, row: int, decision_id: str) -> Made:
         """Make one record, and charge what the decision uses."""
-        revision, request = self._active.revision, self._asked.requests[row]
-        position, zone = self._actions[row], self._zones[row]
-        context = self._context(row, zone)
-        self._usage.charge(position, zone)
-        action = revision.actions[position]
-        treated = self._groups[row] is Group.TREATMENT
+        revision, request, at = self._active.revision, self._asked.requests[row], self._asked.at
+        position, zone, group = self._actions[row], self._zones[row], self._groups[row]
+        action, features = revision.actions[position], self._asked.features[row]
+        content = None
+        if not action.is_none:
+            content = revision.content(action, Context(request.customer, at, features))
         made = Made(
-            decision_id, self._asked.at, self._active,
-            self._active.policy.name if treated else "uniform",
-            self._active.snapshot if treated else "",
-            self._groups[row], self._reason(row), position, self._propensity[row],
-            self._explored[row], self._usage.send_at(position, zone),
-            None if action.is_none else revision.content(action, context),
-            self._drawn.distribution[row], self._mask(row)[0],
+            decision_id, at, self._active, *self._policies[group], group, self._reason(row),
+            position, self._propensity[row], self._explored[row],
+            self._usage.send_at(position, zone), content, self._drawn.distribution[row],
+            self._mask(row)[0],
         )  # fmt: skip
+        body = self._heads[group] + self._rest(row, made)
+        self._usage.charge(position, zone)
         contact = None
         if made.send_at is not None:
             contact = Contact(
                 made.send_at, revision.agent.agent, action.offer, action.kind, action.channel,
                 action.id, action.includes, decision_id,
             )  # fmt: skip
-        body = orjson.dumps(self._record(row, made, context), option=orjson.OPT_SERIALIZE_NUMPY)
         self.new.append(
             NewDecision(
-                decision_id, request.customer, request.key, request.fingerprint, body,
-                self._asked.at, self._closes, contact,
+                decision_id, request.customer, request.key, request.fingerprint, body, at,
+                self._closes, contact,
             )
         )  # fmt: skip
         return made
-
-    def _context(self, row: int, zone: int) -> Context:
-        rows, customer = self._rows, self._rows.customers[row]
-        return Context(
-            customer, rows.at, self._asked.features[row], tuple(self._past.contacts[row]),
-            tuple(self._past.events[row]), self._usage.before(zone), rows.placement, rows.channels,
-            rows.suppressed.get(customer, ()),
-        )  # fmt: skip
 
     def _reason(self, row: int) -> Reason:
         if self._groups[row] is Group.CONTROL:
@@ -222,33 +237,34 @@ class _Writing:
             return Reason.ALL_BARRED
         return Reason.RANDOM if self._groups[row] is Group.RANDOM else Reason.POLICY
 
-    def _record(self, row: int, made: Made, context: Context) -> dict[str, Any]:
-        """Return what `Decision.to_record` would, with arrays and fragments of JSON in it."""
-        treated = made.group is Group.TREATMENT
-        return {
-            **self._shared,
+    def _rest(self, row: int, made: Made) -> bytes:
+        """Write what belongs to one decision alone, without the beginning of the object."""
+        customer, features = self._rows.customers[row], self._asked.features[row]
+        rest = {
             "decision_id": made.decision_id,
-            "policy": made.policy,
-            "snapshot": made.snapshot,
-            "group": made.group,
             "reason": made.reason,
             "action": made.action,
-            "floor": self._active.revision.agent.policy.floor if treated else 1.0,
             "explored": made.explored,
-            "customer": context.customer,
-            **context_record(context),
+            "customer": customer,
+            "features": features if self._plain else features_record(features),
+            "contacts": self._past.contacts[row],
+            "events": self._past.events[row],
+            "usage": self._usage.before(self._zones[row]),
+            "suppressed": self._rows.suppressed.get(customer, ()),
             "mask": self._mask(row)[1],
             "distribution": made.distribution,
             "expected": self._drawn.expected[row],
-            "send_at": None if made.send_at is None else made.send_at.isoformat(),
+            "send_at": made.send_at,
         }
+        return orjson.dumps(rest, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
 
     def _mask(self, row: int) -> tuple[tuple[str | None, ...], orjson.Fragment]:
-        """Return the reasons of a row, also as JSON; most rows share theirs with others."""
+        """Return the reasons of a row, also as packed JSON; most rows share theirs with others."""
         codes = self._drawn.codes[row]
         key = codes.tobytes()
         found = self._masks.get(key)
         if found is None:
             reasons = self._drawn.reasons.mask(codes).reasons
-            found = self._masks[key] = reasons, orjson.Fragment(orjson.dumps(reasons))
+            packed = orjson.Fragment(orjson.dumps(pack_mask(reasons)))
+            found = self._masks[key] = reasons, packed
         return found

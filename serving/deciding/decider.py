@@ -90,7 +90,7 @@ class Decider:
             if stored is not None:
                 require_same(stored.request, request.fingerprint, f"key {request.key!r}")
                 return self._again(ledger, stored)
-        at, decision_id = self.clock.now(request.at), new_id()
+        at, decision_id = self.clock.now(request.at), self.clock.name(request.key) or new_id()
         lineups = [self.agents.lineup(ledger, name) for name in request.agents]
         asked = [lineup.deciding(request.customer) for lineup in lineups]
         made = [self._decide(ledger, active, request, at, decision_id) for active in asked]

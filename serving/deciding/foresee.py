@@ -43,8 +43,7 @@ def _foresee_recall(
     """Ask what `recall` will; the features, not checked yet, only tell the customer's zone."""
     customer = request.customer
     ledger.action_ids(revision.id)
-    ledger.contacts(customer, at - revision.lookback)
-    ledger.events(customer, revision.hears, at - revision.event_lookback, at)
+    ledger.past(customer, at - revision.lookback, (), at - revision.event_lookback, at)
     ledger.suppressed(customer, at)
     features = cast("Mapping[str, FeatureValue]", request.features)
     for reading in revision.readings(Context(customer, at, features)):
@@ -64,12 +63,10 @@ def foresee_outcome(
     """
     ledger.find_outcome(outcome_id)
     ledger.told_before(outcome_id)
-    for name, lineup in list(agents.by_name.items()):
+    for name in list(agents.by_name):
         ledger.standing(name)
-        for revision in lineup.revisions:
-            ledger.action_ids(revision.id)
     if decision_id is not None:
-        ledger.find_decision(decision_id)
+        ledger.find_made(decision_id)
         ledger.delivery(decision_id)
         ledger.find_events(decision_id)
         ledger.find_corrections(decision_id)

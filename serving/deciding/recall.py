@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agents.context import Context, check_channels, check_customer
+from agents.context import Context, check_channels, check_customer, check_placement
 from agents.decisions import Decision
 from agents.revision import Revision
 from agents.rewards import closes_at
@@ -31,17 +31,21 @@ def recall(
     """Make the context of a decision now, all of it from one transaction of the ledger.
 
     Raises:
-        ContextError: the features do not fit the customer schema, or there is no such channel.
+        ContextError: the features do not fit the customer schema, or there is no such
+            channel or placement.
     """
     checked, at, usage = revision.features.check(features), require_utc(at), dict[str, float]()
+    contacts, events = ledger.past(
+        customer, at - revision.lookback, revision.hears, at - revision.event_lookback, at
+    )
     context = Context(
         check_customer(customer),
         at,
         checked,
-        ledger.contacts(customer, at - revision.lookback),
-        ledger.events(customer, revision.hears, at - revision.event_lookback, at),
+        contacts,
+        events,
         usage,
-        placement,
+        check_placement(revision.workspace.channels, placement),
         check_channels(revision.workspace.channels, channels),
         ledger.suppressed(customer, at),
     )

@@ -1,7 +1,8 @@
 """What the server does inside one transaction: note what became of a contact.
 
-A contact counts from the moment it is decided. It is given back when it was released, when nobody
-has confirmed it in time, or when the customer objects before it is sent.
+A contact counts from the moment it is decided, at the instant for which it is planned; one that
+is confirmed later counts at the later instant from then on. It is given back when it was released,
+when nobody has confirmed it in time, or when the customer objects before it is sent.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from agents.context import Contact
 from agents.corrections import undone
 from agents.counters import Charge
 from agents.decisions import Decision
 from agents.errors import ConflictError, ContextError, UnknownNameError
+from agents.guardrails.cooldown import Cooldown
+from agents.guardrails.frequency import FrequencyCap
 from agents.guardrails.quiet_hours import QuietHours
 from agents.guardrails.suppressed import EVERY
 from agents.revision import Revision
@@ -76,11 +80,8 @@ class Deliverer:
             self.give_back(ledger, stored, "released", now, "released by its sender")
             return Delivered(decision_id, "released", False)
         revision = self.agents.revision(ledger, decision.revision)
-        if told is not None:
-            _require_timely(told, now)
-        if revision.agent.confirm is not None:
-            _require_open(ledger, decision, revision, now)
-        self._settle(ledger, stored, revision, "delivered", {}, now)
+        late = None if told is None else _confirm(ledger, decision, revision, told, now)
+        self._settle(ledger, stored, revision, "delivered", {}, now, late=late)
         return Delivered(decision_id, "delivered", False)
 
     def give_back(
@@ -130,12 +131,13 @@ class Deliverer:
         state: DeliveryState,
         body: dict[str, Any],
         at: datetime,
+        late: Contact | None = None,
     ) -> None:
         decision = stored.decision
         ledger.settle(
             decision.decision_id, stored.position, state, body,
             customer=decision.context.customer, at=at,
-            closes=closes_at(revision.agent, decision.at),
+            closes=closes_at(revision.agent, decision.at), late=late,
         )  # fmt: skip
 
 
@@ -150,6 +152,21 @@ def _again(decision_id: str, told: Delivery, state: str) -> Delivered:
             f"the contact of decision {decision_id!r} is delivered; report its failure as an event"
         )
     return Delivered(decision_id, told.state, True)
+
+
+def _confirm(
+    ledger: Ledger, decision: Decision, revision: Revision, told: Delivery, now: datetime
+) -> Contact | None:
+    """Refuse a reserved contact that must not be sent now; return it if it is later than planned.
+
+    Raises:
+        ConflictError: nobody has asked in time, the customer objects, the channel is closed, or
+            sent that late it would break a cap or a cooldown.
+    """
+    assert decision.send_at is not None, "only what sends something is reserved"
+    _require_timely(told, now)
+    _require_open(ledger, decision, revision, now)
+    return _made_late(ledger, decision, revision, now) if now > decision.send_at else None
 
 
 def _require_timely(told: Delivery, now: datetime) -> None:
@@ -177,3 +194,35 @@ def _require_open(ledger: Ledger, decision: Decision, revision: Revision, now: d
             f"do not send now: {action.channel} is not open for this customer at"
             f" {now.isoformat(timespec='seconds')}"
         )
+
+
+def _made_late(ledger: Ledger, decision: Decision, revision: Revision, now: datetime) -> Contact:
+    """Return a contact that is made later than planned, from when on caps and cooldowns count it.
+
+    They are asked as if it were decided now. Others were decided while it stood where it was
+    planned, so moving it could put two into one span, or one into a pause. What it uses of budgets
+    and capacities stays in the period for which it was planned.
+
+    Raises:
+        ConflictError: a cap or a cooldown bars it now.
+    """
+    customer = decision.context.customer
+    contacts = tuple(
+        contact
+        for contact in ledger.contacts(customer, now - revision.lookback)
+        if contact.decision_id != decision.decision_id
+    )
+    events = ledger.events(customer, revision.hears, now - revision.event_lookback, now)
+    context = replace(decision.context, at=now, contacts=contacts, events=events)
+    moment = revision.moment(context)
+    for rule in revision.guardrails:
+        if isinstance(rule, FrequencyCap | Cooldown):
+            for bar in rule.bars(moment):
+                if decision.action in bar.actions:
+                    raise ConflictError(
+                        f"do not send: it is later than planned, and now barred by {rule.name}"
+                        f" ({bar.reason}); decide again"
+                    )
+    contact = decision.contact(revision.actions[decision.action])
+    assert contact is not None, "only what sends something is delivered"
+    return replace(contact, at=now)

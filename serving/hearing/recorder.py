@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.decisions import Decision, OutcomeEvent
+from agents.decisions import OutcomeEvent
 from agents.errors import ContextError, NextbestError, StateError
 from agents.memory import past_event, takes
 from agents.rewards import closes_at, newly_counted
@@ -28,7 +28,7 @@ from serving.hearing.reported import (
     require_word,
     spoken_of,
 )
-from serving.ledger import Ledger
+from serving.ledger import Ledger, Made
 
 WAITS = timedelta(days=7)
 """How long an outcome waits for its decision."""
@@ -63,12 +63,12 @@ class Recorder:
             if decision is None:
                 return self._keep_loose(ledger, request, at)
             return self._credit(ledger, request, decision, at)
-        stored = ledger.find_decision(request.decision_id)
-        if stored is None:
+        decision = ledger.find_made(request.decision_id)
+        if decision is None:
             if not waits:
                 self._wait(ledger, request, at)
             return Recorded(event_of(request, at, None), (), waits, pending=True)
-        recorded = self._credit(ledger, request, stored.decision, at)
+        recorded = self._credit(ledger, request, decision, at)
         if waits:
             ledger.drop_pending(request.outcome_id)
         return recorded
@@ -85,12 +85,12 @@ class Recorder:
                 each.outcome_id, each.body["outcome"], each.request, each.body["decision_id"],
                 properties=each.body["properties"],
             )  # fmt: skip
-            stored = ledger.find_decision(request.decision_id)
-            if stored is None:
+            decision = ledger.find_made(request.decision_id)
+            if decision is None:
                 continue  # gone again since it was listed
             try:
                 with ledger.savepoint():
-                    self._credit(ledger, request, stored.decision, at)
+                    self._credit(ledger, request, decision, at)
                     ledger.drop_pending(request.outcome_id)
             except StateError:
                 raise
@@ -129,14 +129,14 @@ class Recorder:
         )
 
     def _credit(
-        self, ledger: Ledger, request: OutcomeRequest, decision: Decision, at: datetime
+        self, ledger: Ledger, request: OutcomeRequest, decision: Made, at: datetime
     ) -> Recorded:
         """Record an event of a decision: what it counts for, and what it uses or gives back."""
         revision = self.agents.revision(ledger, decision.revision)
         require_word(request.outcome, revision.signals, f"agent {decision.agent!r} does not hear")
         event = event_of(request, not_before(decision, at), decision)
         check_amounts(revision.agent, event)
-        told = ledger.delivery(decision.decision_id)
+        told = None if decision.send_at is None else ledger.delivery(decision.decision_id)
         news: list[str] = []
         contact = None
         if told is None or not told.given_back:
@@ -147,9 +147,11 @@ class Recorder:
             if contact is not None and (revision.counters or beside):
                 words, counted = [earlier.outcome for earlier in before], bool(news)
                 ledger.charge(revision.event_charges(event, contact, before=words, counted=counted))
-                ledger.charge(
-                    events_beside(revision, beside, event, contact, before=words, counted=counted)
-                )
+                if beside:
+                    others = events_beside(
+                        revision, beside, event, contact, before=words, counted=counted
+                    )
+                    ledger.charge(others)
         ledger.add_outcome(
             event, past_event(event, contact, decision.agent),
             counted=news, request=request.fingerprint,
@@ -169,7 +171,7 @@ class Recorder:
         )
         return Recorded(event, (), False)
 
-    def _last_touch(self, ledger: Ledger, event: OutcomeEvent) -> Decision | None:
+    def _last_touch(self, ledger: Ledger, event: OutcomeEvent) -> Made | None:
         """Return the decision behind the latest contact to which an event is credited.
 
         Looks as far back as the agents that are active now have windows for this word.
@@ -183,10 +185,9 @@ class Recorder:
         if not windows:
             return None
         for contact in reversed(ledger.contacts(event.customer, event.at - max(windows))):
-            stored = ledger.find_decision(contact.decision_id) if contact.at <= event.at else None
-            if stored is None:
+            decision = ledger.find_made(contact.decision_id) if contact.at <= event.at else None
+            if decision is None:
                 continue
-            decision = stored.decision
             if takes(self.agents.revision(ledger, decision.revision), decision.at, event):
                 return decision
         return None

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from agents.context import Contact
 from agents.corrections import Also
-from agents.decisions import Decision, OutcomeEvent
+from agents.decisions import OutcomeEvent
 from agents.errors import ContextError, UnknownNameError, did_you_mean
 from agents.revision import Revision
 from agents.spec import Agent, Amount, Outcome
 from serving.clock import AHEAD
 from serving.deciding.recount import events_beside
+from serving.ledger import Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Recorded:
     pending: bool = False
 
 
-def not_before(decision: Decision, at: datetime) -> datetime:
+def not_before(decision: Made, at: datetime) -> datetime:
     """Return when an event happened, not before its decision: clocks differ a little.
 
     Raises:
@@ -97,7 +98,7 @@ def spoken_of(agent: Agent, word: str) -> Iterator[tuple[str, Outcome]]:
     )
 
 
-def event_of(request: OutcomeRequest, at: datetime, decision: Decision | None) -> OutcomeEvent:
+def event_of(request: OutcomeRequest, at: datetime, decision: Made | None) -> OutcomeEvent:
     """Make the event of a report, of the decision that it was credited to, if any."""
     return OutcomeEvent(
         request.outcome_id,
@@ -105,7 +106,7 @@ def event_of(request: OutcomeRequest, at: datetime, decision: Decision | None) -
         request.outcome,
         at,
         request.properties,
-        request.customer if decision is None else decision.context.customer,
+        request.customer if decision is None else decision.customer,
     )
 
 

@@ -26,7 +26,7 @@ class Erased:
         customer: keyed hash of the id.
         at: when it was done (UTC).
         position: of its entry in the log.
-        removed: rows by table.
+        removed: rows by what they were; `log` is all entries.
         audit: hash of its row in the audit chain, hexadecimal.
     """
 

@@ -155,6 +155,7 @@ class LogRows:
             corrected(events, [each.correction for each in said]),
             now=self._now, key=self._key, arbitration=entry.body.get("arbitration"),
             state=None if delivery is None else delivery.state, given_back=ended,
+            late=_late(delivery),
             retracted=retracted_record(said),
         )  # fmt: skip
 
@@ -166,6 +167,13 @@ class LogRows:
             write_whole(self._folder / "revisions" / f"{revision_id}.json", source, SHARED)
             self._revisions[revision_id] = Revision.from_source(source)
         return self._revisions[revision_id]
+
+
+def _late(delivery: Delivery | None) -> dict[str, object] | None:
+    """Say when a contact was made if that was later than planned, and the position from which."""
+    if delivery is None or delivery.late is None:
+        return None
+    return {"at": delivery.late, "position": delivery.changed}
 
 
 def _write(ledger: LedgerReader, rows: LogRows, folder: Path, progress: Progress | None) -> int:

@@ -2,7 +2,7 @@
 
 from serving.ledger.base import Ledger, LedgerReader
 from serving.ledger.opening import open_ledger, open_reader
-from serving.ledger.records import Entry, EntryKind, StoredDecision, StoredOutcome
+from serving.ledger.records import Entry, EntryKind, Made, StoredDecision, StoredOutcome
 from serving.ledger.sqlite import SqliteLedger, SqliteReader
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "EntryKind",
     "Ledger",
     "LedgerReader",
+    "Made",
     "SqliteLedger",
     "SqliteReader",
     "StoredDecision",

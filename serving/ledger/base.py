@@ -113,6 +113,9 @@ class Ledger(
     def commit(self) -> None:
         """Make the transaction durable; returns when it is on disk. May run in another thread."""
         self._db.commit()
+        self._committed()
+
+    def _committed(self) -> None:
         self._open = False
         self._stood.clear()
         self._put.clear()

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from agents.context import Contact, PastEvent
 from agents.keyed import keyed
 from serving.ledger.database import Row, to_micros
-from serving.ledger.log import ADD_DECISION, ADD_ENTRY, Log
-from serving.ledger.past import ADD_CONTACT, CONTACTS, EVENTS, contact_row, to_contact, to_event
+from serving.ledger.log import ADD_ENTRY, Log
+from serving.ledger.past import ADD_PAST, CONTACTS, EVENTS, past_row, to_contact, to_event
 from serving.ledger.suppressions import SuppressionReader
 
 _HASH = 16  # bytes of a customer's hash, as `agents.log.hash_customer` has it
@@ -49,7 +49,7 @@ class BulkReader(SuppressionReader):
         self, customers: Sequence[str], after: datetime
     ) -> Mapping[str, Sequence[Contact]]:
         """Return contacts sent later than an instant by customer, oldest first; none: no entry."""
-        where = f" WHERE customer IN {_places(customers)} AND at > ? ORDER BY at, position"
+        where = f" AND customer IN {_places(customers)} AND at > ? ORDER BY at, position"
         found: defaultdict[str, list[Contact]] = defaultdict(list)
         for customer, *row in self._db.rows(
             _with_customer(CONTACTS) + where, (*_padded(customers), to_micros(after))
@@ -66,7 +66,7 @@ class BulkReader(SuppressionReader):
         if not wanted:
             return found
         places = _places(customers)
-        where = f" WHERE customer IN {places} AND at > ? AND at <= ? ORDER BY at, position"
+        where = f" AND customer IN {places} AND at > ? AND at <= ? ORDER BY at, position"
         values = (*_padded(customers), to_micros(after), to_micros(until))
         for customer, *row in self._db.rows(_with_customer(EVENTS) + where, values):
             if row[1] in wanted:
@@ -94,7 +94,7 @@ class BulkReader(SuppressionReader):
         """Return those of some idempotency keys under which a decision was made."""
         if not keys:
             return frozenset()
-        sql = f"SELECT key FROM decision WHERE key IN {_places(keys)}"  # noqa: S608 - places only
+        sql = f"SELECT key FROM log WHERE key IN {_places(keys)}"  # noqa: S608 - places only
         return frozenset(key for (key,) in self._db.rows(sql, _padded(keys)))
 
 
@@ -104,19 +104,16 @@ class Bulk(Log, BulkReader):
     def add_decisions(self, made: Sequence[NewDecision]) -> None:
         """Append decisions and their contacts, in order."""
         entries: list[Row] = []
-        decisions: list[Row] = []
-        contacts: list[Row] = []
+        past: list[Row] = []
         for position, new in enumerate(made, self._position + 1):
             aged_from = new.at if new.contact is None else new.contact.at
-            times = to_micros(aged_from), to_micros(new.closes)
-            entries.append((position, "decision", *times, new.customer, new.body))
-            decisions.append((new.decision_id, new.key, new.request, position))
-            if new.contact is not None:
-                contacts.append(contact_row(new.customer, new.contact, position))
+            at, closes = to_micros(aged_from), to_micros(new.closes)
+            named = new.decision_id, new.key, None, new.request
+            entries.append((position, "decision", at, closes, new.customer, *named, new.body))
+            past.append(past_row(new.customer, at, position, new.contact))
         self._position += len(made)
         self._db.run_many(ADD_ENTRY, entries)
-        self._db.run_many(ADD_DECISION, decisions)
-        self._db.run_many(ADD_CONTACT, contacts)
+        self._db.run_many(ADD_PAST, past)
 
 
 def _with_customer(sql: str) -> str:

@@ -13,6 +13,7 @@ import orjson
 from agents.corrections import Correction, corrected
 from agents.decisions import OutcomeEvent
 from serving.ledger.log import Log, LogReader
+from serving.ledger.past import UNSAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class StoredCorrection:
     lost: tuple[str, ...]
 
 
-_STORED = "SELECT position, request, body FROM correction JOIN log USING (position) WHERE "
+_STORED = (
+    "SELECT position, correction.request, record FROM correction JOIN log USING (position) WHERE "
+)
 
 
 class CorrectionReader(LogReader):
@@ -41,7 +44,9 @@ class CorrectionReader(LogReader):
 
     def find_corrections(self, decision_id: str) -> list[StoredCorrection]:
         """Return the corrections of a decision's outcomes, in order of commit."""
-        rows = self._db.rows(_STORED + "decision_id = ? ORDER BY position", (decision_id,))
+        rows = self._db.rows(
+            _STORED + "correction.decision_id = ? ORDER BY position", (decision_id,)
+        )
         return [_stored(*row) for row in rows]
 
     def corrections_of(self, outcome_id: str) -> list[StoredCorrection]:
@@ -57,9 +62,10 @@ class CorrectionReader(LogReader):
             last: the greatest.
         """
         rows = self._db.rows(
-            "SELECT correction.position, correction.request, log.body FROM decision"
-            " JOIN correction USING (decision_id) JOIN log ON log.position = correction.position"
-            " WHERE decision.position BETWEEN ? AND ? ORDER BY correction.position",
+            "SELECT correction.position, correction.request, log.record FROM log AS decided"
+            " JOIN correction ON correction.decision_id = decided.id AND decided.kind = 'decision'"
+            " JOIN log ON log.position = correction.position"
+            " WHERE decided.position BETWEEN ? AND ? ORDER BY correction.position",
             (first, last),
         )
         found: dict[str, list[StoredCorrection]] = defaultdict(list)
@@ -120,11 +126,7 @@ class Corrections(Log, CorrectionReader):
             ),
         )  # fmt: skip
         if correction.retracts:
-            self._db.run(
-                "DELETE FROM event WHERE position ="
-                " (SELECT position FROM outcome WHERE outcome_id = ?)",
-                (correction.outcome_id,),
-            )
+            self._db.run(UNSAY + "kind = 'outcome' AND id = ?)", (correction.outcome_id,))
         return position
 
 

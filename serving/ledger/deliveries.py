@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from agents.context import Contact
 from serving.ledger.database import Database, from_micros, to_micros
 from serving.ledger.log import Log
+from serving.ledger.past import UNSAY
 
 DeliveryState = Literal["reserved", "delivered", "released", "expired"]
 
@@ -22,13 +24,15 @@ class Delivery(NamedTuple):
     """What became of a contact.
 
     Args:
-        due: when a reservation expires (UTC); None if it never does.
+        due: when a reservation expires (UTC); None for anything else.
         changed: position of the log's entry that says so, None for a reservation.
+        late: when it was made (UTC) if that was later than planned, else None.
     """
 
     state: DeliveryState
     due: datetime | None
     changed: int | None
+    late: datetime | None = None
 
     @property
     def given_back(self) -> bool:
@@ -97,10 +101,12 @@ class Deliveries(Log, DeliveryReader):
         customer: str,
         at: datetime,
         closes: datetime,
+        late: Contact | None = None,
     ) -> int:
         """Append what became of a contact; return its position.
 
-        A contact that was not made is forgotten, as if it had never been decided.
+        A contact that was not made is forgotten, as if it had never been decided. One that is made
+        later than it was planned is remembered as made now.
 
         Args:
             decision_id: of the decision.
@@ -110,18 +116,25 @@ class Deliveries(Log, DeliveryReader):
             customer: whom it is about.
             at: when it was said, or found (UTC).
             closes: until when it is needed, whatever its age.
+            late: the contact as it is made, at this instant; None if it is made as planned.
         """
         record = {"decision_id": decision_id, "state": state, "at": at.isoformat(), **body}
-        position = self.append("delivery", record, customer=customer, at=at, closes=max(closes, at))
-        self._db.run(
-            "INSERT INTO delivery VALUES (?, ?, NULL, ?, ?) ON CONFLICT (decision_id)"
-            " DO UPDATE SET state = excluded.state, due = NULL, changed = excluded.changed",
-            (decision_id, state, position, decided),
+        position = self.append(
+            "delivery", record, customer=customer, at=at, closes=max(closes, at), past=late
         )
-        if state in GIVEN_BACK:
-            self._db.run("DELETE FROM contact WHERE position = ?", (decided,))
+        self._db.run(
+            "INSERT INTO delivery VALUES (?, ?, ?, ?, ?) ON CONFLICT (decision_id)"
+            " DO UPDATE SET state = excluded.state, due = excluded.due, changed = excluded.changed",
+            (decision_id, state, None if late is None else to_micros(at), position, decided),
+        )
+        if state in GIVEN_BACK or late is not None:
+            self._db.run(UNSAY + "position = ?)", (decided,))
         return position
 
 
 def _delivery(state: DeliveryState, due: int | None, changed: int | None) -> Delivery:
-    return Delivery(state, None if due is None else from_micros(due), changed)
+    """Read a row, whose `due` is of what is delivered when it was made, if later than planned."""
+    instant = None if due is None else from_micros(due)
+    if state == "reserved":
+        return Delivery(state, instant, changed)
+    return Delivery(state, None, changed, instant)

@@ -28,7 +28,7 @@ class Elsewhere(Log):
     def find_elsewhere(self, contact_id: str) -> StoredContact | None:
         """Return a contact by the caller's id."""
         rows = self._db.rows(
-            "SELECT position, request, body FROM elsewhere JOIN log USING (position)"
+            "SELECT position, elsewhere.request, record FROM elsewhere JOIN log USING (position)"
             " WHERE contact_id = ?",
             (contact_id,),
         )
@@ -57,7 +57,8 @@ class Elsewhere(Log):
             request: the fingerprint of the report.
             closes: until when it is needed, whatever its age.
         """
-        position = self.append("contact", body, customer=customer, at=contact.at, closes=closes)
+        position = self.append(
+            "contact", body, customer=customer, at=contact.at, closes=closes, past=contact
+        )
         self._db.run("INSERT INTO elsewhere VALUES (?, ?, ?)", (contact_id, request, position))
-        self.add_contact(customer, contact, position)
         return position

@@ -108,6 +108,8 @@ class Foreseen:
 class Recording:
     """A database that only notes what it is asked; every answer is empty."""
 
+    remote = True  # else it would not be asked in advance
+
     def __init__(self) -> None:
         self.asked: dict[Statement, None] = {}  # in order, each once
 

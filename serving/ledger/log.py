@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -17,8 +17,8 @@ from agents.decisions import Decision, OutcomeEvent
 from agents.units import parse_instant
 from serving.ledger.database import to_micros
 from serving.ledger.packing import pack, unpack
-from serving.ledger.past import Past, PastReader
-from serving.ledger.records import Entry, EntryKind, StoredDecision, StoredOutcome
+from serving.ledger.past import ADD_PAST, FORGET, Past, PastReader, past_row
+from serving.ledger.records import Entry, EntryKind, Made, StoredDecision, StoredOutcome
 
 _OPTION = orjson.OPT_SERIALIZE_NUMPY
 
@@ -26,22 +26,43 @@ LAST = 2**63 - 1
 """A position that no row of the log has or comes after."""
 
 LAST_POSITION = "SELECT coalesce(max(position), 0) FROM log"
-ADD_ENTRY = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
-ADD_DECISION = "INSERT INTO decision VALUES (?, ?, ?, ?)"
-_DECISION = "SELECT position, request, body FROM decision JOIN log USING (position) WHERE "
+ADD_ENTRY = (  # by name, so that a version to which a column is unknown is refused
+    "INSERT INTO log (position, kind, at, closes, customer, id, key, decision_id, request, record)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_DECISION = "SELECT position, request, record FROM log WHERE kind = 'decision' AND "
 _PRUNE = (
     "DELETE FROM log WHERE position IN ("
-    " SELECT position FROM log WHERE at < ? AND closes <= ? AND position <= ?"
+    " SELECT position FROM log AS old WHERE at < ? AND closes <= ? AND position <= ?"
     " AND position < (SELECT max(position) FROM log)"
-    " AND NOT EXISTS (SELECT 1 FROM decision JOIN outcome USING (decision_id)"
-    " WHERE decision.position = log.position AND outcome.position > ?)"
-    " AND NOT EXISTS (SELECT 1 FROM decision JOIN correction USING (decision_id)"
-    " WHERE decision.position = log.position AND correction.position > ?)"
-    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.position = log.position"
+    " AND NOT EXISTS (SELECT 1 FROM log AS later WHERE old.kind = 'decision'"
+    " AND later.decision_id = old.id AND later.position > ?)"
+    " AND NOT EXISTS (SELECT 1 FROM correction WHERE old.kind = 'decision'"
+    " AND correction.decision_id = old.id AND correction.position > ?)"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.position = old.position"
     " AND (state = 'reserved' OR changed > ?))"
-    " ORDER BY at LIMIT ?) RETURNING position"
+    " ORDER BY at LIMIT ?) RETURNING customer, at, position"
 )
-_FIND_DECISION = {"decision_id": _DECISION + "decision_id = ?", "key": _DECISION + "key = ?"}
+_FIND_DECISION = {"id": _DECISION + "id = ?", "key": _DECISION + "key = ?"}
+
+
+class Named(NamedTuple):
+    """By what an entry is found besides its position.
+
+    Args:
+        id: of a decision or an outcome.
+        key: the idempotency key of a decision, None if it has none.
+        decision_id: which an outcome followed, None if it followed none.
+        request: the fingerprint of the request.
+    """
+
+    id: str | None = None
+    key: str | None = None
+    decision_id: str | None = None
+    request: bytes | None = None
+
+
+_NAMELESS = Named()
 
 
 def read_body(stored: bytes) -> Mapping[str, Any]:
@@ -84,7 +105,7 @@ class LogReader(PastReader):
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` rows of the log with a position above `after`, in order."""
         rows = self._db.rows(
-            "SELECT position, kind, body FROM log WHERE position > ? ORDER BY position LIMIT ?",
+            "SELECT position, kind, record FROM log WHERE position > ? ORDER BY position LIMIT ?",
             (after, limit),
         )
         return [Entry(position, kind, self._read(kind, body)) for position, kind, body in rows]
@@ -95,14 +116,15 @@ class LogReader(PastReader):
 
     def first_decision(self) -> int:
         """Return the position of the oldest decision, or of what comes next if there is none."""
-        sql = "SELECT coalesce(min(position), 0) FROM decision"
+        sql = "SELECT coalesce(min(position), 0) FROM log WHERE kind = 'decision'"
         return int(self._db.rows(sql)[0][0]) or self.last_position() + 1
 
     def last_instant(self) -> datetime | None:
         """Return the later one of the newest decision's instant and the newest outcome's."""
         rows = self._db.rows(
-            "SELECT body FROM log WHERE position = (SELECT max(position) FROM decision)"
-            " OR position = (SELECT max(position) FROM outcome)"
+            "SELECT record FROM log"
+            " WHERE position = (SELECT max(position) FROM log WHERE kind = 'decision')"
+            " OR position = (SELECT max(position) FROM log WHERE kind = 'outcome')"
         )
         bodies = [read_body(body) for (body,) in rows]
         told = [body.get("event", body).get("at") for body in bodies]
@@ -110,9 +132,14 @@ class LogReader(PastReader):
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision by its id."""
-        return self._decision("decision_id", decision_id)
+        return self._decision("id", decision_id)
 
-    def _decision(self, column: Literal["decision_id", "key"], value: str) -> StoredDecision | None:
+    def find_made(self, decision_id: str) -> Made | None:
+        """Return what came of a decision, by its id; cheaper than all of it."""
+        rows = self._db.rows(_FIND_DECISION["id"], (decision_id,))
+        return Made.from_record(read_body(rows[0][2])) if rows else None
+
+    def _decision(self, column: Literal["id", "key"], value: str) -> StoredDecision | None:
         rows = self._db.rows(_FIND_DECISION[column], (value,))
         if not rows:
             return None
@@ -129,8 +156,7 @@ class LogReader(PastReader):
     def find_outcome(self, outcome_id: str) -> StoredOutcome | None:
         """Return an outcome by its id."""
         rows = self._db.rows(
-            "SELECT request, body FROM outcome JOIN log USING (position) WHERE outcome_id = ?",
-            (outcome_id,),
+            "SELECT request, record FROM log WHERE kind = 'outcome' AND id = ?", (outcome_id,)
         )
         if not rows:
             return None
@@ -141,8 +167,7 @@ class LogReader(PastReader):
     def find_events(self, decision_id: str, until: int = LAST) -> list[OutcomeEvent]:
         """Return all outcomes received for a decision up to a position, in order of commit."""
         rows = self._db.rows(
-            "SELECT body FROM outcome JOIN log USING (position) WHERE decision_id = ?"
-            " AND position <= ? ORDER BY position",
+            "SELECT record FROM log WHERE decision_id = ? AND position <= ? ORDER BY position",
             (decision_id, until),
         )
         return [OutcomeEvent.from_record(orjson.loads(body)["event"]) for (body,) in rows]
@@ -184,14 +209,10 @@ class Log(LogReader, Past):
             record["shadow"] = shadow
         aged_from = decision.at if contact is None else contact.at
         customer = decision.context.customer
-        position = self.append("decision", record, customer=customer, at=aged_from, closes=closes)
-        self._db.run(
-            ADD_DECISION,
-            (decision.decision_id, key, request, position),
-        )
-        if contact is not None:
-            self.add_contact(customer, contact, position)
-        return position
+        return self.append(
+            "decision", record, customer=customer, at=aged_from, closes=closes, past=contact,
+            named=Named(decision.decision_id, key, None, request),
+        )  # fmt: skip
 
     def add_outcome(
         self,
@@ -212,15 +233,11 @@ class Log(LogReader, Past):
             closes: when the last outcome window of its decision ends; its own instant if it
                 followed none.
         """
-        body = {"event": event.to_record(), "counted": list(counted)}
-        customer = event.customer
-        position = self.append("outcome", body, customer=customer, at=event.at, closes=closes)
-        self._db.run(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?)",
-            (event.outcome_id, event.decision_id, request, position),
-        )
-        self.add_event(customer, past, position)
-        return position
+        body = {"event": event, "counted": list(counted)}
+        return self.append(
+            "outcome", body, customer=event.customer, at=event.at, closes=closes, past=past,
+            named=Named(event.outcome_id, None, event.decision_id or None, request),
+        )  # fmt: skip
 
     def append(
         self,
@@ -230,22 +247,27 @@ class Log(LogReader, Past):
         customer: str | None = None,
         at: datetime | None = None,
         closes: datetime | None = None,
+        past: Contact | PastEvent | None = None,
+        named: Named = _NAMELESS,
     ) -> int:
-        """Append a row to the log; return its position.
+        """Append a row to the log, and what is remembered of its customer; return its position.
 
         Args:
             kind: what it is.
             body: the record, as plain JSON values.
             customer: whom it is about, if anybody.
-            at: from when its age counts; None if it is kept for good.
+            at: from when its age counts; None if it is kept for good, and about nobody.
             closes: until when it is needed, whatever its age.
+            past: what later decisions remember of the customer, of the same instant.
+            named: by what it is found.
         """
         self._position += 1
-        times = (None if instant is None else to_micros(instant) for instant in (at, closes))
-        self._db.run(
-            ADD_ENTRY,
-            (self._position, kind, *times, customer, orjson.dumps(body, option=_OPTION)),
-        )
+        aged = None if at is None else to_micros(at)
+        ends = None if closes is None else to_micros(closes)
+        stored = orjson.dumps(body, option=_OPTION)
+        self._db.run(ADD_ENTRY, (self._position, kind, aged, ends, customer, *named, stored))
+        if customer is not None and aged is not None:
+            self._db.run(ADD_PAST, past_row(customer, aged, self._position, past))
         return self._position
 
     def prune(self, before: datetime, now: datetime, *, until: int, limit: int) -> int:
@@ -268,4 +290,5 @@ class Log(LogReader, Past):
         rows = self._db.rows(
             _PRUNE, (to_micros(before), to_micros(now), until, until, until, until, limit)
         )
+        self._db.run_many(FORGET, [row for row in rows if row[0] is not None])
         return len(rows)

@@ -29,9 +29,7 @@ Changes = Sequence[tuple[bytes, bytes]]
 """What is to be written otherwise: pieces of records as they were, and as they are."""
 
 Check = Callable[["LedgerReader"], "Changes | None"]
-"""Asks again what a job asked of the counters; None if it would be done otherwise now.
-
-May run in another thread."""
+"""Asks again what a job asked of the counters; None if it would be done otherwise now."""
 
 PROVISIONAL = 2**62
 """Positions above this are counted from it; where they come to be is seen at the commit."""
@@ -40,13 +38,9 @@ _LATEST = timedelta(seconds=1)  # that a job's clock may be behind when it is co
 _ALONE = 8  # batches beside which nobody wrote, after which nobody is expected to
 
 _MOST = 500  # rows of `SINCE`; with as many, as beside a large batch, nothing stands
-SINCE = (  # the limit and the subqueries keep one plan good for any position and any size
-    "SELECT kind, customer,"
-    " (SELECT decision_id FROM decision WHERE decision.position = log.position),"
-    " (SELECT key FROM decision WHERE decision.position = log.position),"
-    " (SELECT outcome_id FROM outcome WHERE outcome.position = log.position),"
-    " (SELECT decision_id FROM outcome WHERE outcome.position = log.position)"
-    " FROM log WHERE position > ? ORDER BY position LIMIT 500"
+SINCE = (
+    "SELECT kind, customer, id, key, decision_id FROM log WHERE position > ?"
+    " ORDER BY position LIMIT 500"
 )
 _KNOWN = ("decision", "outcome")  # kinds whose effect is told by their texts and by counters
 _USAGE = " FROM usage "
@@ -63,7 +57,7 @@ class _Part:
 
 
 class Ahead:
-    """One batch after another, before and after the lock.
+    """One batch after another, before and after the lock; journeys are waited for on the loop.
 
     Args:
         ledger: whose jobs they are.
@@ -77,11 +71,11 @@ class Ahead:
         self._seen = 0  # position up to which all that was read is known to be
         self._quiet = 0  # batches in a row beside which nobody wrote
 
-    def begin(self, looks: Iterable[Callable[[LedgerReader], object]]) -> None:
+    async def begin(self, looks: Iterable[Callable[[LedgerReader], object]]) -> None:
         """Ask what jobs are about to ask; what they do after this waits for `conclude`."""
         self._ledger.rollback()
-        self._db.tick()  # whoever looks asks what time it is
-        self._seen = self._db.look(self._ledger.recorded(looks))
+        await self._db.tick()  # whoever looks asks what time it is
+        self._seen = await self._db.look(self._ledger.recorded(looks))
         self._ledger.charged = []
         self._ledger.stand_at(PROVISIONAL)
         self._parts = [_Part(0, 0, 0, PROVISIONAL)]
@@ -97,7 +91,7 @@ class Ahead:
         part = _Part(len(writes), len(ledger.charged), len(asked), ledger.position)
         self._parts.append(part)
 
-    def conclude(self, checks: Sequence[Check], *, whole: bool) -> int:
+    async def conclude(self, checks: Sequence[Check], *, whole: bool) -> int:
         """Take the lock; keep the jobs that stand, and commit if those are all there are.
 
         Args:
@@ -109,10 +103,10 @@ class Ahead:
             be done in it.
         """
         batch = _Batch(*self._db.waiting, self._ledger.charged)
-        if whole and self._quiet >= _ALONE and self._commit_alone(batch):
+        if whole and self._quiet >= _ALONE and await self._commit_alone(batch):
             return len(checks)
         before = self._db.moment
-        last, since = self._db.claim((SINCE, (self._seen,)), batch.questions())
+        last, since = await self._db.claim((SINCE, (self._seen,)), batch.questions())
         self._quiet = 0 if since else self._quiet + 1
         kept = len(checks)
         if _late(before, self._db.moment):
@@ -121,7 +115,7 @@ class Ahead:
             kept = self._standing(checks, since, batch)
         self._keep(batch, self._parts[kept], last)
         if whole and kept == len(checks):
-            self._ledger.commit()
+            await self._ledger.committing()
         return kept
 
     def _standing(self, checks: Sequence[Check], since: Sequence[Row], batch: _Batch) -> int:
@@ -146,14 +140,14 @@ class Ahead:
         for sql, values in batch.writes[: end.writes]:
             self._db.run(sql, _placed(values, last))
 
-    def _commit_alone(self, batch: _Batch) -> bool:
+    async def _commit_alone(self, batch: _Batch) -> bool:
         """Commit in one journey if nobody has written; say whether it was so."""
         moment = self._db.moment
         assert moment is not None, "it was set at `begin`"
         self._db.claim_if_last(self._seen, moment.now + _LATEST)
         self._keep(batch, self._parts[-1], self._seen)
         try:
-            self._ledger.commit()
+            await self._ledger.committing()
         except RefusedError:  # that, or a write: then it is refused once more
             self._quiet = 0
             self._ledger.rollback()

@@ -62,7 +62,7 @@ class PendingReader:
         """Return outcomes that wait although their decision is there."""
         rows = self._db.rows(
             "SELECT p.outcome_id, p.request, p.body, p.until, p.dead FROM pending_outcome p"
-            " JOIN decision d ON d.decision_id = p.decision_id WHERE p.dead IS NULL"
+            " JOIN log d ON d.kind = 'decision' AND d.id = p.decision_id WHERE p.dead IS NULL"
             " ORDER BY p.until, p.outcome_id LIMIT ?",
             (limit,),
         )

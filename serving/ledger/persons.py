@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from serving.ledger.log import Log, LogReader
+from serving.ledger.log import LAST, Log, LogReader
 from serving.ledger.records import EntryKind
 
-_INDEXES = (
-    "decision", "contact", "event", "outcome", "correction", "delivery", "elsewhere",
-)  # fmt: skip
-"""Tables of what is indexed of the log, by position."""
+_BESIDE = ("correction", "delivery", "elsewhere")
+"""Tables of what is said of an entry of the log beside it, by position."""
 
-PERSONAL = ("log", *_INDEXES)
+PERSONAL = ("log", "past", *_BESIDE)
 """Every table that holds rows about customers."""
+
+
+_ABOUT = "WHERE position IN (SELECT position FROM past WHERE customer = ?)"
+_ERASE = f"DELETE FROM log {_ABOUT} RETURNING kind"  # noqa: S608 - constants
 
 
 class Mention(NamedTuple):
@@ -36,12 +39,11 @@ class PersonReader(LogReader):
             before: only rows of a lower position; None for all.
             limit: how many at most.
         """
-        where = "customer = ?" if before is None else "customer = ? AND position < ?"
-        values = (customer,) if before is None else (customer, before)
         rows = self._db.rows(
-            f"SELECT position, kind, body FROM log WHERE {where}"  # noqa: S608 - constants
+            "SELECT position, kind, record FROM log WHERE position IN"
+            " (SELECT position FROM past WHERE customer = ? AND position < ?)"
             " ORDER BY position DESC LIMIT ?",
-            (*values, limit),
+            (customer, LAST if before is None else before, limit),
         )
         return [Mention(position, kind, self._read(kind, body)) for position, kind, body in rows]
 
@@ -50,15 +52,22 @@ class Persons(Log, PersonReader):
     """Removes what is known of a customer, inside a transaction."""
 
     def erase(self, customer: str) -> dict[str, int]:
-        """Remove every row about a customer; return how many there were, by table.
+        """Remove every row about a customer; return how many there were, by what they are.
 
         Append an entry in the same transaction that tells of it: the log's newest row must stay,
         or its position would be given twice.
         """
-        about = "position IN (SELECT position FROM log WHERE customer = ?)"
-        removed = {table: self._remove(table, about, customer) for table in _INDEXES}
-        return {"log": self._remove("log", "customer = ?", customer), **removed}
+        said = {table: self._remove(table, customer) for table in _BESIDE}
+        entries = self._db.rows(_ERASE, (customer,))
+        kinds = Counter(kind for (kind,) in entries)
+        past = self._db.rows("DELETE FROM past WHERE customer = ? RETURNING event", (customer,))
+        contacts = past.count(("",))
+        events = len(past) - contacts - past.count((None,))
+        return {
+            "log": len(entries), "decision": kinds["decision"], "contact": contacts,
+            "event": events, "outcome": kinds["outcome"], **said,
+        }  # fmt: skip
 
-    def _remove(self, table: str, where: str, customer: str) -> int:
-        sql = f"DELETE FROM {table} WHERE {where} RETURNING position"  # noqa: S608 - constants
+    def _remove(self, table: str, customer: str) -> int:
+        sql = f"DELETE FROM {table} {_ABOUT} RETURNING position"  # noqa: S608 - constants
         return len(self._db.rows(sql, (customer,)))

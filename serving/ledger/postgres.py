@@ -23,6 +23,7 @@ from serving.ledger.log import LAST_POSITION
 from serving.ledger.persons import PERSONAL
 from serving.ledger.postgres_link import Link
 from serving.ledger.postgres_merge import merged
+from serving.ledger.waiting import Wait, at_once, wait_here, wait_on_loop
 
 _APPEND_LOCK = 730_833_400  # any number that no other program of this database uses
 STATE: tuple[Statement, ...] = (
@@ -119,7 +120,14 @@ class PostgresDatabase:
         self.moment = Moment(from_micros(time[0][0]), from_micros(seen))
 
     def commit(self) -> None:
+        """Do as `committing` does; this thread waits."""
+        at_once(self.committing(wait_here))
+
+    async def committing(self, wait: Wait = wait_on_loop) -> None:
         """Send what was written and make the transaction durable.
+
+        Args:
+            wait: how to.
 
         Raises:
             RefusedError: a statement was refused; nothing is kept.
@@ -129,7 +137,8 @@ class PostgresDatabase:
         if self._writes and self.moment is not None:
             self._writes.append((_KEEP_CLOCK, ("clock", str(to_micros(max(self.moment))))))
         try:
-            self._link.exchange([*self._opening, *merged(self._writes), ("COMMIT", ())])
+            sent = [*self._opening, *merged(self._writes), ("COMMIT", ())]
+            await self._link.journey(sent, wait)
         finally:
             self._forget_all()
 

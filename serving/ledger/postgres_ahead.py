@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
@@ -11,9 +12,11 @@ from serving.ledger.foreseen import UnforeseenError
 from serving.ledger.log import LAST_POSITION
 from serving.ledger.postgres import BEGIN, STATE, PostgresDatabase
 
-_NOBODY_WROTE = (  # divides by zero if that is not so, and so undoes the transaction
-    "SELECT 1 / ((SELECT coalesce(max(position), 0) FROM log) = ?"
-    " AND extract(epoch FROM clock_timestamp()) * 1000000 <= ?)::int"
+_NOBODY_WROTE = (  # nothing else undoes a transaction that is sent whole; the log says what it is
+    "SELECT CASE WHEN last = ? AND at <= ? THEN 0"
+    " ELSE ('others have written, or it is late: this batch is made again behind ' || last)::int"
+    " END FROM (SELECT (SELECT coalesce(max(position), 0) FROM log) AS last,"
+    " extract(epoch FROM clock_timestamp()) * 1000000 AS at) AS found"
 )
 _READ_AGAIN_S = 5.0  # the clocks of two machines run apart by less than a millisecond in it
 
@@ -48,17 +51,17 @@ class SharedDatabase(PostgresDatabase):
         self._ahead.append((sql, values))
         return waiting
 
-    def tick(self) -> None:
+    async def tick(self) -> None:
         """Let the moment be the present one, by the time since the database's clock was read."""
         passed = monotonic() - self._read_at
         if self._read is None or passed > _READ_AGAIN_S:
-            self._connect()
-            _, time, clock = self._link.exchange(STATE)
+            await self._reach()
+            _, time, clock = await self._link.journey(STATE)
             self._set_moment(time, clock)
         else:
             self.moment = self._read._replace(now=self._read.now + timedelta(seconds=passed))
 
-    def look(self, statements: Iterable[Statement]) -> int:
+    async def look(self, statements: Iterable[Statement]) -> int:
         """Ask without a lock what is going to be asked; nothing else can be asked after it.
 
         What is written waits for `claim`.
@@ -67,9 +70,9 @@ class SharedDatabase(PostgresDatabase):
             The log's last position, from before all answers.
         """
         self._forget_all()
-        self._connect()
+        await self._reach()
         asked = list(statements)
-        last, *answers = self._link.exchange([(LAST_POSITION, ()), *asked])
+        last, *answers = await self._link.journey([(LAST_POSITION, ()), *asked])
         for question, rows in zip(asked, answers, strict=True):
             self._foreseen.add(*question, rows)
         self._ahead = []
@@ -85,7 +88,9 @@ class SharedDatabase(PostgresDatabase):
         """What was written and what was asked since `look`."""
         return self._writes, self._ahead or []
 
-    def claim(self, since: Statement, questions: Sequence[Statement]) -> tuple[int, list[Row]]:
+    async def claim(
+        self, since: Statement, questions: Sequence[Statement]
+    ) -> tuple[int, list[Row]]:
         """Open a transaction that nobody else writes beside, and forget what waits.
 
         Args:
@@ -96,9 +101,9 @@ class SharedDatabase(PostgresDatabase):
             The log's last position, and what was written.
         """
         self._forget_all()
-        self._connect()
+        await self._reach()
         both = [*BEGIN, since, *questions]
-        last, time, clock, rows, *answers = self._link.exchange(both)[2:]
+        last, time, clock, rows, *answers = (await self._link.journey(both))[2:]
         self._foreseen.add(LAST_POSITION, (), last)
         self._set_moment(time, clock)
         for question, answer in zip(questions, answers, strict=True):
@@ -115,6 +120,11 @@ class SharedDatabase(PostgresDatabase):
         self._forget_all()
         nobody_wrote = (_NOBODY_WROTE, (last, to_micros(latest)))
         self._opening = (*BEGIN[:2], nobody_wrote)
+
+    async def _reach(self) -> None:
+        """Connect anew if need be, which may take seconds."""
+        if not self._link.open:
+            await asyncio.to_thread(self._connect)
 
     def _set_moment(self, time: list[Row], clock: list[Row]) -> None:
         super()._set_moment(time, clock)

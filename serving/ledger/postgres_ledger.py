@@ -43,6 +43,7 @@ class PostgresLedger(Ledger):
 
     def __init__(self, database: SharedDatabase) -> None:
         self.charged: list[Charge] = []
+        self._shared = database
         super().__init__(database)
         self.ahead = Ahead(self, database)
 
@@ -106,6 +107,12 @@ class PostgresLedger(Ledger):
         """Write what was charged, and make the transaction durable."""
         self._write_charges()
         super().commit()
+
+    async def committing(self) -> None:
+        """Do as `commit` does, waiting on the event loop."""
+        self._write_charges()
+        await self._shared.committing()
+        self._committed()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """One connection to PostgreSQL that sends many statements in one journey.
 
 Statements are prepared once and sent in libpq's pipeline mode, so a journey costs one wait for the
-network, whatever it carries. Nothing here knows a ledger.
+network, whatever it carries. Whoever has an event loop waits on it, and others work meanwhile: a
+thread to wait in would cost more than the waiting. Nothing here knows a ledger.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from psycopg.adapt import Transformer
 
 from agents.errors import StateError
 from serving.ledger.database import LostError, RefusedError, Row, Statement
+from serving.ledger.waiting import PATIENCE_S, Wait, at_once, wait_here, wait_on_loop
 
 OLDEST_SERVER = 140_000
-_WAIT_MS = 30_000  # beyond the server's own limit for a statement
 _MAX_PREPARED = 500  # statements that are prepared by name; more of them are prepared each time
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 5,
@@ -50,6 +51,7 @@ _LOADERS: dict[int, Callable[[bytes], object]] = {  # by the type's number in pg
     25: lambda data: data.decode(),
     701: lambda data: float(struct.unpack("!d", data)[0]),
 }
+_BOTH = select.POLLIN | select.POLLOUT
 
 
 class Link:
@@ -86,7 +88,7 @@ class Link:
         self._require(fsync == ("on",))
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
-        self._poll = select.poll()
+        self._wait: Wait = wait_here
 
     def _require(self, fsync: bool) -> None:
         version = self._pgconn.server_version
@@ -117,20 +119,31 @@ class Link:
             self._connection.close()
 
     def exchange(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Do as `journey` does; this thread waits."""
+        return at_once(self.journey(statements, wait_here))
+
+    async def journey(
+        self, statements: Sequence[Statement], wait: Wait = wait_on_loop
+    ) -> list[list[Row]]:
         """Send statements together; return the rows of each.
 
         The first that is refused ends it: the server skips those after it.
+
+        Args:
+            statements: in their order.
+            wait: how to.
 
         Raises:
             RefusedError: the server refused a statement; the rest of its transaction is void.
             LostError: the connection was lost, and is closed; what was sent may or may not have
                 been done.
         """
+        self._wait = wait
         try:
             prepares = [self._send(sql, values) for sql, values in statements]
             self._pgconn.pipeline_sync()
-            self._flush()
-            return self._receive(prepares)
+            await self._flush()
+            return await self._receive(prepares)
         except psycopg.Error as error:
             self.close()
             raise LostError(
@@ -141,7 +154,7 @@ class Link:
             if _DEMOTED in str(error):
                 self.close()  # so that the next journey looks for the server that writes
             raise
-        except StateError:
+        except BaseException:  # answers may still be on their way
             self.close()
             raise
 
@@ -162,35 +175,37 @@ class Link:
             self._pgconn.send_query_prepared(name, None, None, result_format=_BINARY)
         return fresh
 
-    def _flush(self) -> None:
+    async def _flush(self) -> None:
         """Send what is queued, reading meanwhile, or a full pipe would stop both sides."""
         while self._pgconn.flush():
-            self._wait(select.POLLIN | select.POLLOUT)
+            await self._ready(_BOTH)
 
-    def _wait(self, events: int) -> None:
-        self._poll.register(self._pgconn.socket, events)
-        ready = self._poll.poll(_WAIT_MS)
-        if not ready:
-            raise LostError("the ledger's database has not answered for 30 s; ask again later")
-        if ready[0][1] & ~select.POLLOUT:
+    async def _ready(self, events: int) -> None:
+        try:
+            came = await self._wait(self._pgconn.socket, events)
+        except TimeoutError:
+            raise LostError(
+                f"the ledger's database has not answered for {PATIENCE_S:.0f} s; ask again later"
+            ) from None
+        if came:
             self._pgconn.consume_input()
 
-    def _next(self) -> pq.abc.PGresult | None:
+    async def _next(self) -> pq.abc.PGresult | None:
         while self._pgconn.is_busy():
-            self._wait(select.POLLIN)
+            await self._ready(select.POLLIN)
         return self._pgconn.get_result()
 
-    def _receive(self, prepares: Sequence[bool]) -> list[list[Row]]:
+    async def _receive(self, prepares: Sequence[bool]) -> list[list[Row]]:
         """Read all results up to the end of the journey."""
         answers: list[list[Row]] = []
         refused: RefusedError | None = None
         for fresh in prepares:
             for step in (True, False) if fresh else (False,):
-                error, rows = self._result(preparing=step)
+                error, rows = await self._result(preparing=step)
                 refused = refused or error
                 if not step:
                     answers.append(rows)
-        end = self._next()
+        end = await self._next()
         if end is None or end.status != pq.ExecStatus.PIPELINE_SYNC:
             raise LostError(_OUT_OF_STEP)
         if refused is not None:
@@ -198,9 +213,9 @@ class Link:
             raise refused
         return answers
 
-    def _result(self, *, preparing: bool) -> tuple[RefusedError | None, list[Row]]:
+    async def _result(self, *, preparing: bool) -> tuple[RefusedError | None, list[Row]]:
         """Read the result of one step and the mark behind it."""
-        result = self._next()
+        result = await self._next()
         if result is None:
             raise LostError(_OUT_OF_STEP)
         error, rows = None, []
@@ -208,7 +223,7 @@ class Link:
             error = _refusal(result)
         elif result.status == pq.ExecStatus.TUPLES_OK and not preparing:
             rows = self._load(result)
-        if self._next() is not None:
+        if await self._next() is not None:
             raise LostError(_OUT_OF_STEP)
         return error, rows
 

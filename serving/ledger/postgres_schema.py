@@ -11,7 +11,7 @@ from psycopg import sql
 
 from agents.errors import StateError
 
-NEWEST = "0001"
+NEWEST = "0002"
 _VERSION = "SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('log') IS NOT NULL"
 _SCHEMA_LOCK = 7_308_334_002
 _ALEMBIC = threading.Lock()  # it keeps what it works on in variables of its modules

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Self
 
-from agents.decisions import Decision, OutcomeEvent
+from agents.actions import Action
+from agents.context import Contact
+from agents.decisions import Decision, OutcomeEvent, contact_of
+from agents.units import parse_instant
 
 EntryKind = Literal[
     "revision", "decision", "outcome", "correction", "delivery", "contact", "suppression", "erasure"
@@ -42,6 +46,37 @@ class StoredDecision:
     decision: Decision
     arbitration: Mapping[str, Any] | None = None
     shadow: Mapping[str, Any] | None = None
+
+
+class Made(NamedTuple):
+    """What came of a decision: as much of it as its outcomes ask, read without the rest.
+
+    Args:
+        action: position of the drawn action.
+        send_at: when the contact reaches the customer (UTC), None for `none`.
+    """
+
+    decision_id: str
+    at: datetime
+    agent: str
+    revision: str
+    customer: str
+    action: int
+    send_at: datetime | None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read it from the record of a decision, as stored."""
+        sent = record["send_at"]
+        return cls(
+            record["decision_id"], parse_instant(record["at"]), record["agent"],
+            record["revision"], record["customer"], record["action"],
+            None if sent is None else parse_instant(sent),
+        )  # fmt: skip
+
+    def contact(self, action: Action) -> Contact | None:
+        """Return the contact that the decision makes, None for `none`."""
+        return contact_of(self.decision_id, self.agent, action, self.send_at)
 
 
 @dataclass(frozen=True, slots=True)

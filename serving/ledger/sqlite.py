@@ -16,7 +16,7 @@ import apsw
 
 from agents.errors import StateError
 from serving.ledger.base import Ledger, LedgerReader
-from serving.ledger.database import Moment, Row, Statement
+from serving.ledger.database import LostError, Moment, Row, Statement
 from serving.ledger.sqlite_file import check_version, make_private, prepare, take_lock
 
 _SAFE_SQLITE = 3_051_003
@@ -41,6 +41,7 @@ class SqliteDatabase:
         self.connection = connection
         self._cursor = connection.cursor()  # one for all: made anew, it costs as much as an answer
         self._lock = lock
+        self._doubtful = False  # whether a sync has failed since the log was copied
 
     @property
     def changes(self) -> int:
@@ -95,11 +96,42 @@ class SqliteDatabase:
 
     def begin(self) -> None:
         """Open a transaction that nobody else writes beside."""
+        if self._doubtful:
+            self._copy_log()
         self._do("BEGIN IMMEDIATE")
 
+    def _copy_log(self) -> None:
+        """Copy all that is committed from the write-ahead log into the file, and sync the file.
+
+        After a sync has failed, the system takes what was to be synced for clean: the next sync of
+        the log says nothing of it. So the log is not relied on until a copy of it is safe.
+        """
+        _, frames, copied = self.rows("PRAGMA wal_checkpoint(PASSIVE)")[0]
+        if copied < frames:
+            raise StateError(
+                "the ledger cannot be used now: a sync of its log has failed, and a reader keeps"
+                " the log from being copied; ask again later"
+            )
+        self._doubtful = False
+
     def commit(self) -> None:
-        """Make the transaction durable; returns when it is on disk."""
-        self._do("COMMIT")
+        """Make the transaction durable; returns when it is on disk.
+
+        Raises:
+            LostError: the disk could not sync; whoever opens the ledger after a crash may find
+                the transaction, whole, or may not. Until then nobody sees it.
+            StateError: another error; nothing is kept.
+        """
+        try:
+            self._cursor.execute("COMMIT")
+        except apsw.Error as error:
+            if getattr(error, "extendedresult", 0) != apsw.SQLITE_IOERR_FSYNC:
+                raise StateError(f"the ledger cannot be used now: {error}") from error
+            self._doubtful = True
+            raise LostError(
+                f"the disk could not sync a commit ({error}); whether it will be kept is not known:"
+                " ask again with the same key or id"
+            ) from error
 
     def rollback(self) -> None:
         """Undo the transaction, if one is open."""

@@ -13,7 +13,7 @@ import apsw
 
 from agents.errors import StateError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def make_private(path: Path) -> None:
@@ -70,6 +70,10 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
             " choose a local disk with --data"
         )
     connection.execute("PRAGMA synchronous=FULL")
+    # A commit that copies the log to the file takes ten times as long: one in 150, and not in 40.
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    # Whoever died may have left what could not be synced: it is copied before anything follows it.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA secure_delete=ON")  # what is pruned is overwritten with zeros
     if version == 0:

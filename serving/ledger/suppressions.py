@@ -10,6 +10,8 @@ from agents.log import hash_customer
 from serving.ledger.database import Database, from_micros, to_micros
 from serving.ledger.log import Log
 
+_ANYBODY = "SELECT 1 FROM suppression LIMIT 1"
+
 
 class SuppressionReader:
     """Reads who is not to be contacted."""
@@ -23,6 +25,8 @@ class SuppressionReader:
 
         `*` stands for all of them.
         """
+        if not self._db.remote and not self._db.rows(_ANYBODY):  # or the hash costs most of it
+            return ()
         rows = self._db.rows(
             "SELECT channel FROM suppression WHERE customer = ? AND (until IS NULL OR until > ?)",
             (hash_customer(self.customer_key, customer), to_micros(at)),

@@ -9,8 +9,11 @@ server is alive and ready, and what it has measured, can always be asked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
+from types import coroutine
 from typing import Any
 
 from fastapi import FastAPI
@@ -73,7 +76,8 @@ class Admission:
         self.app = app
         self.limits = limits
         self.watch = app.watch if isinstance(app, WatchedApp) else Watch(Meters())
-        self._under_way = 0
+        self.under_way = 0
+        """How many requests have been let in and not been answered."""
 
     @property
     def runtimes(self) -> list[Runtime]:
@@ -82,57 +86,79 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it; it is watched in either case."""
-        await self.watch.answer(self._answer, scope, receive, send)
+        await self.watch.answer(self.admit, scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it; for who watches it already."""
         if scope["type"] != "http" or scope["path"] in _PROBES:
             await self.app(scope, receive, send)
             return
         body = _Body(receive, self.limits.body_timeout_s)
-        if not await body.arrived():
+        if not (body.at_once() or await body.arrived()):
             await problem(408, "Request Timeout", _LATE)(scope, receive, send)
-        elif self._under_way >= self.limits.max_waiting:
-            detail = f"{self._under_way} requests are under way; retry with the same key"
+            return
+        if self.under_way >= self.limits.max_waiting:
+            detail = f"{self.under_way} requests are under way; retry with the same key"
             await problem(503, "Too many requests are under way", detail)(scope, receive, send)
-        else:
-            await self._let_in(scope, body, send)
-
-    async def _let_in(self, scope: Scope, body: _Body, send: Send) -> None:
-        self._under_way += 1
+            return
+        self.under_way += 1
         try:
             await self.app(scope, body.receive, send)
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
+
+
+@coroutine
+def _rest(steps: Generator[Any, None, Message], waits_for: Any) -> Generator[Any, None, Message]:
+    """Go on with a receive that has begun, once what it waits for has happened."""
+    with contextlib.closing(steps):
+        yield waits_for
+        return (yield from steps)
 
 
 class _Body:
     """A body received before anything else is done about its request.
 
-    One that is larger than what most routes accept is received to there; what follows is left to
-    the route that reads it, under the same deadline.
+    Mostly it is there already, and no deadline is set. One that is larger than what most routes
+    accept is received to there; what follows is left to the route that reads it, under the same
+    deadline.
     """
 
+    __slots__ = ("_begun", "_deadline", "_messages", "_receive", "_timeout_s", "_whole")
+
     def __init__(self, receive: Receive, timeout_s: float) -> None:
-        self._receive = receive
-        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._receive, self._timeout_s, self._deadline = receive, timeout_s, 0.0
         self._messages = deque[Message]()
         self._whole = False
+        self._begun: Awaitable[Message] | None = None
+
+    def at_once(self) -> bool:
+        """Take what is there without waiting; return whether that is the whole body."""
+        steps = self._receive().__await__()
+        try:
+            waits_for = next(steps)
+        except StopIteration as done:
+            self._messages.append(self._kept(done.value))
+        else:
+            self._begun = _rest(steps, waits_for)
+        return self._whole
 
     async def arrived(self) -> bool:
-        """Receive the body; return whether it came in time."""
-        size = 0
+        """Wait for the rest of the body; return whether it came in time."""
+        self._deadline = asyncio.get_running_loop().time() + self._timeout_s
+        size = sum(len(message.get("body", b"")) for message in self._messages)
         try:
             async with asyncio.timeout_at(self._deadline):
                 while not self._whole and size <= MAX_BODY:
-                    message = await self._next()
+                    coming, self._begun = self._begun or self._receive(), None
+                    message = self._kept(await coming)
                     self._messages.append(message)
                     size += len(message.get("body", b""))
         except TimeoutError:
             return False
         return True
 
-    async def _next(self) -> Message:
-        message = await self._receive()
+    def _kept(self, message: Message) -> Message:
         self._whole = not message.get("more_body", False)
         return message
 
@@ -144,7 +170,7 @@ class _Body:
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await self._next()
+                return self._kept(await self._receive())
         except TimeoutError as error:
             raise BodyError(_LATE, 408) from error
 

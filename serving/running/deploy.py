@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
 from agents.errors import StateError
@@ -22,6 +22,7 @@ from serving.files import sync_folder, write_whole
 from serving.running.ledger_url import read_ledger_url
 from serving.security.hosts import check_access
 from serving.settings import LEDGER_ENV, AuthKind, ClockKind, Settings
+from serving.watching.logs import LogKind
 
 APP = "nextbest"
 IMPORT_PATH = "serving.cluster.deployment:build_app"
@@ -37,6 +38,8 @@ class DeployArgs(BaseModel):
         ledger_env: the environment variable with the ledger's URL; empty for SQLite in `data`.
         clock: `machine`, or `driven` to simulate.
         auth: `keys` wherever others than this machine reach it.
+        log, log_to: lines of the log, and the file they are appended to, as a replica sees it.
+        export_every_s, export_to: how often the log is shipped, and where to, as a replica sees it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,13 +49,19 @@ class DeployArgs(BaseModel):
     ledger_env: str = ""
     clock: ClockKind = "machine"
     auth: AuthKind = "keys"
+    log: LogKind = "text"
+    log_to: Path | None = None
+    export_every_s: float = Field(0.0, ge=0.0, allow_inf_nan=False)
+    export_to: Path | None = None
 
     def settings(self) -> Settings:
         """Return the settings of each replica, without the ledger's URL."""
         host = "0.0.0.0" if self.auth == "keys" else "127.0.0.1"  # noqa: S104 - for the gate only
         return Settings(
-            Path(self.workspace), Path(self.data), host=host, clock=self.clock, auth=self.auth
-        )
+            Path(self.workspace), Path(self.data), host=host, clock=self.clock, auth=self.auth,
+            log=self.log, log_to=self.log_to,
+            export_every_s=self.export_every_s, export_to=self.export_to,
+        )  # fmt: skip
 
 
 def with_ledger(settings: Settings, ledger_env: str) -> Settings:
@@ -87,6 +96,7 @@ class Plan:
         clock: `machine`, or `driven` to simulate.
         shared: whether replicas share a PostgreSQL; without it there is one, on SQLite.
         auth: `none` is for a Ray that listens on loopback only.
+        log, log_to, export_every_s, export_to: as in `DeployArgs`.
     """
 
     workspace: str
@@ -100,6 +110,10 @@ class Plan:
     clock: ClockKind = "machine"
     shared: bool = True
     auth: AuthKind = "keys"
+    log: LogKind = "text"
+    log_to: Path | None = None
+    export_every_s: float = 0.0
+    export_to: Path | None = None
 
     @property
     def most_replicas(self) -> int:
@@ -119,6 +133,20 @@ def _scale(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _deployment(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": APP,
+        **_scale(plan),
+        "max_ongoing_requests": 2 * plan.max_waiting + 16,
+        "max_queued_requests": plan.max_waiting,
+        "user_config": {"max_waiting": plan.max_waiting, "body_timeout_s": 10.0},
+        "health_check_period_s": 1.0,
+        "health_check_timeout_s": 5.0,
+        "graceful_shutdown_timeout_s": 35.0,
+        "ray_actor_options": {"num_cpus": 1.0},
+    }
+
+
 def serve_config(plan: Plan, *, host: str = "0.0.0.0", port: int = HTTP_PORT) -> dict[str, Any]:  # noqa: S104 - inside a pod
     """Return the content of a Serve config file.
 
@@ -130,23 +158,10 @@ def serve_config(plan: Plan, *, host: str = "0.0.0.0", port: int = HTTP_PORT) ->
     if plan.most_replicas > 1 and not plan.shared:
         raise StateError("expected --ledger-env for more than one replica: SQLite has one writer")
     args = DeployArgs(
-        workspace=plan.workspace,
-        data=plan.data,
-        ledger_env=LEDGER_ENV if plan.shared else "",
-        clock=plan.clock,
-        auth=plan.auth,
-    )
-    deployment = {
-        "name": APP,
-        **_scale(plan),
-        "max_ongoing_requests": 2 * plan.max_waiting + 16,
-        "max_queued_requests": plan.max_waiting,
-        "user_config": {"max_waiting": plan.max_waiting, "body_timeout_s": 10.0},
-        "health_check_period_s": 1.0,
-        "health_check_timeout_s": 5.0,
-        "graceful_shutdown_timeout_s": 35.0,
-        "ray_actor_options": {"num_cpus": 1.0},
-    }
+        workspace=plan.workspace, data=plan.data, clock=plan.clock, auth=plan.auth,
+        ledger_env=LEDGER_ENV if plan.shared else "", log=plan.log, log_to=plan.log_to,
+        export_every_s=plan.export_every_s, export_to=plan.export_to,
+    )  # fmt: skip
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": port},
@@ -156,8 +171,8 @@ def serve_config(plan: Plan, *, host: str = "0.0.0.0", port: int = HTTP_PORT) ->
                 "name": APP,
                 "route_prefix": "/",
                 "import_path": IMPORT_PATH,
-                "args": args.model_dump(),
-                "deployments": [deployment],
+                "args": args.model_dump(mode="json", exclude_none=True),
+                "deployments": [_deployment(plan)],
             }
         ],
     }

@@ -48,6 +48,8 @@ HAPROXY = {
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "60",
     # a replica that has gone is noticed at once
     "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+    # in a replica, from its HTTP server straight to our application
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serving.cluster.lane:middlewares",
 }
 """What Ray Serve is told where HAProxy is its front."""
 

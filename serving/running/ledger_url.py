@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from agents.errors import StateError
 
@@ -38,3 +39,17 @@ def read_ledger_url(text: str) -> str:
             " that holds such a URL; got something else"
         )
     return url
+
+
+def holds_password(url: str) -> bool:
+    """Whether a URL has a password in it; one that cannot be read may have.
+
+    Example:
+        >>> [holds_password("postgresql://" + rest) for rest in ("a:b@c", "c?password=b", "a@c")]
+        [True, True, False]
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError:
+        return True

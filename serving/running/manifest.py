@@ -172,7 +172,7 @@ def _learner(plan: Plan) -> Part:
     container = {
         "name": "learner",
         "image": plan.image,
-        "command": ["nextbest", "learn", "--data", plan.data, *_ledger_option(plan)],
+        "command": ["nextbest", "learn", "--data", plan.data, *_log_options(plan)],
         "env": _environment(plan, ray=False),
         "volumeMounts": _mounts(plan)[:2],
         "resources": _resources(1, _EACH_MEMORY),
@@ -197,8 +197,9 @@ def _learner(plan: Plan) -> Part:
     }
 
 
-def _ledger_option(plan: Plan) -> list[str]:
-    return ["--ledger-env", LEDGER_ENV] if plan.shared else []
+def _log_options(plan: Plan) -> list[str]:
+    """The ledger's URL is in the learner's environment; where it logs to is no secret."""
+    return ["--log", plan.log, *(["--log-to", str(plan.log_to)] if plan.log_to else [])]
 
 
 def _fence(plan: Plan) -> Part:

@@ -8,8 +8,17 @@ from typing import Annotated
 
 import typer
 
-from serving.running.deploy import Plan, with_ledger, write_deployment
-from serving.running.options import MaxReplicas, MaxWaiting
+from serving.running.deploy import Plan, write_deployment
+from serving.running.options import (
+    Data,
+    ExportEvery,
+    ExportTo,
+    LedgerUrl,
+    Log,
+    LogTo,
+    MaxReplicas,
+    MaxWaiting,
+)
 from serving.settings import Settings
 
 app = typer.Typer()
@@ -32,18 +41,18 @@ def deploy(
         str, typer.Option(help="host:port of a Redis that lets Ray outlive its head.")
     ] = "",
     name: Annotated[str, typer.Option(help="Name of everything in Kubernetes.")] = "nextbest",
+    export_every: ExportEvery = 0.0,
+    export_to: ExportTo = None,
+    log: Log = "text",
+    log_to: LogTo = None,
 ) -> None:
     """Write a Ray Serve config file and a KubeRay manifest; the ledger is PostgreSQL."""
     plan = Plan(
-        workspace,
-        data,
-        image,
-        replicas=replicas,
-        max_replicas=max_replicas,
-        max_waiting=max_waiting,
-        redis=redis,
-        name=name,
-    )
+        workspace, data, image,
+        replicas=replicas, max_replicas=max_replicas, max_waiting=max_waiting,
+        redis=redis, name=name,
+        export_every_s=export_every, export_to=export_to, log=log, log_to=log_to,
+    )  # fmt: skip
     for path in write_deployment(plan, folder):
         typer.echo(f"wrote {path}")
     typer.echo(f"before kubectl apply: secrets {name}-secrets and {name}-keys, claim {name}-data")
@@ -51,16 +60,16 @@ def deploy(
 
 @app.command()
 def learn(
-    data: Annotated[Path, typer.Option(help="Folder of the snapshots and keys.")],
-    ledger_env: Annotated[
-        str, typer.Option(help="The environment variable with the ledger's URL.")
-    ] = "",
+    data: Data,
+    ledger: LedgerUrl = "",
+    log: Log = "text",
+    log_to: LogTo = None,
 ) -> None:
     """Run the learner by itself, where replicas run elsewhere, until Ctrl-C."""
     from serving.learning.learner_process import LearnerSupervisor
     from serving.running.server import stop_on_signal
 
-    settings = with_ledger(Settings(Path(), data), ledger_env)
+    settings = Settings(Path(), data, ledger_url=ledger, log=log, log_to=log_to)
     stop = threading.Event()
     stop_on_signal(stop)
     learner = LearnerSupervisor(settings)

@@ -65,12 +65,21 @@ def call(
         with httpx.Client(base_url=url, timeout=10.0, headers=headers) as client:
             answer = client.request(method, path, json=body, content=yaml)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise StateError(f"no answer from {url}: {error}; is the server running there?") from None
-    return _content(answer, url)
+        raise StateError(f"no answer from {url}: {error}; is `nextbest serve` running?") from None
+    return read_answer(answer, url)
 
 
-def _content(answer: httpx.Response, url: str) -> Any:
-    """Return the JSON of a success; raise what a refusal says."""
+def read_answer(answer: httpx.Response, url: str) -> Any:
+    """Return the JSON of a success; raise what a refusal says.
+
+    Args:
+        answer: of a server.
+        url: of that server, for messages.
+
+    Raises:
+        StateError: it is no answer of nextbest, or the server cannot do it now.
+        ConflictError, UnknownNameError, ContextError: as `call`.
+    """
     try:
         content = answer.json()
     except ValueError:
@@ -78,10 +87,14 @@ def _content(answer: httpx.Response, url: str) -> Any:
     if answer.is_success and content is not None:
         return content
     detail = content.get("detail") if isinstance(content, dict) else None
+    if detail is None:
+        raise StateError(
+            f"expected an answer of nextbest from {url}, got status {answer.status_code}; is --url"
+            " right, and the server ready?"
+        )
     kinds: dict[int, type[NextbestError]] = {
         404: UnknownNameError, 409: ConflictError, 503: StateError
     }  # fmt: skip
-    said = detail or "an answer that is not nextbest's"
     raise kinds.get(answer.status_code, ContextError)(
-        f"{url} answered {answer.status_code}: {said}"
+        f"{url} answered {answer.status_code}: {detail}"
     )

@@ -13,12 +13,12 @@ from rich.table import Table
 from agents.errors import ContextError, StateError, did_you_mean
 from agents.units import parse_duration
 from serving.ledger import open_reader
-from serving.running.ledger_url import read_ledger_url
+from serving.running.options import Data, LedgerUrl
 from serving.security.chain import verify_chain
 from serving.security.client import call
 from serving.security.scopes import SCOPES
 from serving.security.tokens import make_token
-from serving.settings import LEDGER_ENV, Settings, load_keys
+from serving.settings import Settings, load_keys
 
 keys = typer.Typer(
     help="API keys of a running server; the caller's own is in NEXTBEST_API_KEY or --key-file.",
@@ -91,16 +91,12 @@ def generate() -> None:
 
 
 def audit(
-    data: Annotated[Path, typer.Option(help="Folder of the ledger and the keys.")] = Path(
-        "runs/server"
-    ),
-    ledger: Annotated[
-        str, typer.Option(envvar=LEDGER_ENV, help="Of a server with PostgreSQL: its --ledger.")
-    ] = "",
+    data: Data = Path("runs/server"),
+    ledger: LedgerUrl = "",
     expect: Annotated[str, typer.Option(help="A head that an earlier check has printed.")] = "",
 ) -> None:
     """Check the audit log from its first row to its last; the server may run."""
-    settings = Settings(Path(), data, ledger_url=read_ledger_url(ledger))
+    settings = Settings(Path(), data, ledger_url=ledger)
     if not settings.keys.is_dir():  # reading them would make them
         raise StateError(f"expected the keys of a server in {settings.keys}, got none; see --data")
     with contextlib.closing(open_reader(settings)) as reader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,10 +27,11 @@ MOST_HEADER_BYTES = 16 * 1024
 
 _FAILURES = 10.0  # a second, after a first 100
 _BEARER = b"bearer "
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITE = frozenset({b"", b"same-origin", b"none"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What the headers of a request say.
 
     Args:
@@ -38,18 +39,24 @@ class _Seen:
         hosts: the names by which the server is called.
         length: the largest size of the body that is announced, 0 if none is.
         size: bytes of all headers.
+        origins: the sites whose pages ask, as browsers say; `null` for one that hides it.
+        site: how far such a page is from here, empty if nobody says so.
     """
 
     tokens: tuple[bytes, ...]
     hosts: tuple[bytes, ...]
     length: int
     size: int
+    origins: tuple[bytes, ...]
+    site: bytes
 
 
 def _look(headers: list[tuple[bytes, bytes]]) -> _Seen:
     tokens: tuple[bytes, ...] = ()
     hosts: tuple[bytes, ...] = ()
+    origins: tuple[bytes, ...] = ()
     length = size = 0
+    site = b""
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"host":
@@ -61,7 +68,22 @@ def _look(headers: list[tuple[bytes, bytes]]) -> _Seen:
             tokens += (value,)
         elif name == b"content-length" and value.isdigit():
             length = max(length, int(value))
-    return _Seen(tokens, hosts, length, size)
+        elif name == b"origin":
+            origins += (value,)
+        elif name == b"sec-fetch-site":
+            site = value
+    return _Seen(tokens, hosts, length, size, origins, site)
+
+
+def _from_elsewhere(seen: _Seen) -> bool:
+    """Whether a page that is not the server's own made a browser ask.
+
+    A page of any site may make a browser on this machine post to us, without a body or with one
+    that it calls text. It cannot keep the browser from saying whose page it is.
+    """
+    return seen.site not in _OWN_SITE or any(
+        origin.partition(b"://")[2] not in seen.hosts for origin in seen.origins
+    )
 
 
 class Door:
@@ -102,6 +124,9 @@ class Door:
             return problem(
                 421, "The request is for another host", f"{detail} the server answers to no other"
             )
+        if scope["method"] not in _READING and _from_elsewhere(seen):
+            detail = "expected a request that no other site's page has made; use API keys for those"
+            return problem(403, "The request comes from another site", detail)
         scope[PLACE] = self._anyone
         return None
 

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from time import perf_counter
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ SECONDS = (
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_MOST_MASKS = 500  # different ones, before they are gathered by guardrail
+_MOST_MASKS = 500  # before they are gathered by guardrail: many share their reasons
 
 
 class Histogram:
@@ -91,7 +92,7 @@ class Tally:
     explored: int = 0
     weights: float = 0.0
     squares: float = 0.0
-    _masks: dict[tuple[str | None, ...], int] = field(default_factory=dict)
+    _masks: list[tuple[str | None, ...]] = field(default_factory=list)
     _barred: Counter[str] = field(default_factory=Counter)
 
     def add(self, decision: Decision) -> None:
@@ -119,9 +120,8 @@ class Tally:
         weight = 1.0 / (np.count_nonzero(distribution) * distribution.item(action))
         self.weights += weight
         self.squares += weight * weight
-        seen = self._masks.get(reasons)
-        self._masks[reasons] = 1 if seen is None else seen + 1
-        if seen is None and len(self._masks) > _MOST_MASKS:
+        self._masks.append(reasons)
+        if len(self._masks) >= _MOST_MASKS:
             self._gather()
 
     @property
@@ -144,11 +144,10 @@ class Tally:
 
     def _gather(self) -> None:
         """Keep of each reason the name that it begins with; the rest may hold amounts and dates."""
-        for reasons, count in self._masks.items():
-            for reason in reasons:
-                if reason is not None:
-                    found = _NAME.match(reason)
-                    self._barred[found.group() if found else "other"] += count
+        for reason, count in Counter(chain.from_iterable(self._masks)).items():
+            if reason is not None:
+                found = _NAME.match(reason)
+                self._barred[found.group() if found else "other"] += count
         self._masks.clear()
 
 

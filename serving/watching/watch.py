@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import secrets
+from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +27,7 @@ _HEADER = b"x-request-id"
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CUT = 499  # the caller has gone before it was answered
 _UNKNOWN = "other"
+_RANDOM = random.Random(secrets.token_bytes(32))  # noqa: S311 - an id is no secret
 _PLAIN = frozenset(path for _, path in TABLE if "{" not in path)
 
 
@@ -48,15 +51,14 @@ class Watch:
         started, status = perf_counter(), 0
         request_id = scope[_ID] = _request_id(scope)
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            if self.echo and message["type"] == "http.response.start":
-                named = (_HEADER, request_id)
-                kept = (each for each in message["headers"] if each[0] != _HEADER)
-                message = {**message, "headers": [*kept, named]}
-            await send(message)
+                if self.echo:
+                    kept = [each for each in message["headers"] if each[0] != _HEADER]
+                    message = {**message, "headers": [*kept, (_HEADER, request_id)]}
+            return send(message)
 
         try:
             await app(scope, receive, watched)
@@ -80,7 +82,10 @@ class Watch:
                 "ms": round(1e3 * seconds, 3),
                 **scope.get(NOTES, {}),
             }
-            logger.log(level, "request", extra={FACTS: facts})
+            told = {FACTS: facts}
+            logger.handle(  # as `log` does, but for a search of the stack for who called
+                logger.makeRecord(logger.name, level, __file__, 0, "request", (), None, extra=told)
+            )
 
     def _route(self, scope: Scope) -> str:
         """Return the template of the route: a path itself may hold a customer's id."""
@@ -109,7 +114,7 @@ class WatchedApp(FastAPI):
 
 def note(scope: Scope, **facts: Any) -> None:
     """Say something in the request's line in the log: plain JSON values, nothing of a customer."""
-    scope[NOTES] = scope.get(NOTES, {}) | facts
+    scope[NOTES] = scope[NOTES] | facts if NOTES in scope else facts
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -117,7 +122,7 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == _HEADER and _GOOD_ID.fullmatch(value):
             return bytes(value)
-    return secrets.token_hex(8).encode()
+    return b"%016x" % _RANDOM.getrandbits(64)
 
 
 def _report(request_id: bytes, error: Exception) -> None:

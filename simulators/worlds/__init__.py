@@ -5,21 +5,55 @@ A new world is one module here and one line in `WORLDS`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Unpack
 
 from agents.errors import ContextError, UnknownNameError, did_you_mean
 from agents.memory import Memory
 from agents.revision import Revision
 from simulators.world import World, WorldOptions
+from simulators.worlds.airline import Airline
 from simulators.worlds.anything import Generic
+from simulators.worlds.bank import Bank
+from simulators.worlds.confounded import Confounded
+from simulators.worlds.from_file import is_file_name, world_from_file
+from simulators.worlds.health_insurer import HealthInsurer
+from simulators.worlds.heavy_drift import HeavyDrift
+from simulators.worlds.many_actions import ManyActions
+from simulators.worlds.merchant_payments import MerchantPayments
+from simulators.worlds.misspecified import Misspecified
+from simulators.worlds.replenishment import Replenishment
+from simulators.worlds.retailer import Retailer
 from simulators.worlds.retention import Retention
+from simulators.worlds.streaming import Streaming
+from simulators.worlds.telecom import Telecom
+from simulators.worlds.tiny_data import TinyData
+from simulators.worlds.zero_uplift import ZeroUplift
 
-__all__ = ["WORLDS", "create_world", "default_world"]
+__all__ = ["WORLDS", "create_world", "default_world", "world_class"]
 
 _TRIED = 50  # customers; a field that does not fit shows in nearly all of them
 _INSTEAD = "the world 'generic' fits any workspace"
 
-WORLDS: dict[str, type[World]] = {world.name: world for world in (Retention, Generic)}
+WORLDS: dict[str, type[World]] = {
+    "retention": Retention,
+    "telecom": Telecom,
+    "streaming": Streaming,
+    "retailer": Retailer,
+    "health_insurer": HealthInsurer,
+    "bank": Bank,
+    "merchant_payments": MerchantPayments,
+    "airline": Airline,
+    "replenishment": Replenishment,
+    "generic": Generic,
+    "zero_uplift": ZeroUplift,
+    "misspecified": Misspecified,
+    "heavy_drift": HeavyDrift,
+    "confounded": Confounded,
+    "tiny_data": TinyData,
+    "many_actions": ManyActions,
+}
+"""Trades, the one that fits any agent, and those that were made to be failed in; read later."""
 
 
 def default_world(revision: Revision) -> str:
@@ -38,21 +72,34 @@ def default_world(revision: Revision) -> str:
     return next(name for name, world in WORLDS.items() if world.suits(revision))
 
 
+def world_class(name: str) -> type[World]:
+    """Return the class of a world by a name of `WORLDS`, or by the path of its YAML.
+
+    Raises:
+        UnknownNameError: there is no such world.
+        StateError, DocumentError: the file cannot be read, or is no world's document.
+    """
+    if is_file_name(name):
+        return world_from_file(Path(name))
+    if name not in WORLDS:
+        raise UnknownNameError(f"there is no world {name!r}; {did_you_mean(name, WORLDS)}")
+    return WORLDS[name]
+
+
 def create_world(name: str, revision: Revision, **options: Unpack[WorldOptions]) -> World:
     """Build a world by name, bound to a revision of an agent.
 
     Args:
-        name: a name of `WORLDS`.
+        name: a name of `WORLDS`, or the path of a world's YAML.
         revision: the agent that acts in it.
         options: see `WorldOptions`.
 
     Raises:
         UnknownNameError: there is no such world.
+        StateError, DocumentError: the file cannot be read, or is no world's document.
         ValueError: an option outside its range, or a world that does not fit the workspace.
     """
-    if name not in WORLDS:
-        raise UnknownNameError(f"there is no world {name!r}; {did_you_mean(name, WORLDS)}")
-    world = WORLDS[name](revision, **options)
+    world = world_class(name)(revision, **options)
     _require_fit(world)
     return world
 

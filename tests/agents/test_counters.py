@@ -54,6 +54,7 @@ def test_a_span_that_sixty_does_not_divide_keeps_its_key() -> None:
     rolling = counter(timedelta(seconds=10))
     readings = {rolling.reading(START + timedelta(milliseconds=i)) for i in range(2_000)}
     assert len({reading.key for reading in readings}) == len(readings)
+    assert rolling.key(START) == rolling.reading(START).key
     assert {reading.last - reading.first for reading in readings} == {120}
 
 
@@ -72,7 +73,7 @@ def test_a_calendar_reading_is_the_bucket_that_is_charged(period: Period) -> Non
     monthly = counter(period, "Asia/Kathmandu")
     reading = monthly.reading(START)
     assert (reading.first, reading.last) == (monthly.bucket(START), monthly.bucket(START))
-    assert reading.key == f"c@{reading.first}"
+    assert reading.key == monthly.key(START) == f"c@{reading.first}"
 
 
 def test_buckets_of_calendar_periods_follow_the_workspaces_zone() -> None:
@@ -85,6 +86,7 @@ def test_a_whole_life_is_one_bucket() -> None:
     far = START + timedelta(days=40_000)
     assert {forever.bucket(START), forever.bucket(far)} == {0}
     assert forever.reading(START) == forever.reading(far) == ("c", 0, 0)
+    assert forever.key(far) == "c@0"
 
 
 @given(spans, st.integers(-(10**15), 10**16))

@@ -134,6 +134,31 @@ def test_a_rule_that_fails_bars_everything_it_speaks_of(
     assert mask.reasons[0] is None
 
 
+class Asked(Plain):
+    """A rule that bars some actions and notes how often it was asked."""
+
+    name = "asked"
+
+    def __init__(self, *actions: int) -> None:
+        self.actions, self.times = actions, 0
+
+    def bars(self, moment: Moment) -> Iterator[Bar]:
+        self.times += 1
+        yield Bar(self.actions, "a reason")
+
+
+def test_no_rule_is_asked_whose_reasons_could_not_stand(
+    build: Callable[..., Revision], features: dict[str, object], noon: datetime
+) -> None:
+    revision = build()
+    moment = revision.moment(revision.context("ann", noon, features))
+    rules = Asked(0, 1, 2, 3, 4), Broken(1, 5), Asked(5), Asked(1, 2, 3, 4, 5)
+    mask = make_mask(rules, (), moment, 6, always_act=False)
+    assert mask.reasons[1:5] == ("asked: a reason",) * 4
+    assert str(mask.reasons[5]).startswith("broken: could not be checked")
+    assert [rule.times for rule in rules if isinstance(rule, Asked)] == [1, 0, 0]
+
+
 def test_one_rule_alone_says_what_it_says_in_the_mask(
     build: Callable[..., Revision], features: dict[str, object], noon: datetime
 ) -> None:

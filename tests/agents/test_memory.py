@@ -256,3 +256,21 @@ def test_a_contact_made_elsewhere_is_recalled_and_credited_with_nothing(
     assert contact.channel == "sms"
     assert memory.hear(event("bought", noon + TICK, decision="")) == []
     assert set(memory.recall(revision, "ann", noon, features).usage.values()) == {0.0}
+
+
+def test_a_contact_that_is_confirmed_late_is_known_as_made_then(
+    revision: Revision, decided: Decide, features: dict[str, object], noon: datetime
+) -> None:
+    memory = Memory()
+    memory.keep(decided(), revision)
+    (planned,) = memory.recall(revision, "ann", noon + DAY, features).contacts
+    used = memory.recall(revision, "bob", noon, features).usage
+    memory.confirm("d1", planned.at - TICK)  # never earlier than planned
+    assert memory.recall(revision, "ann", noon + DAY, features).contacts == (planned,)
+    memory.confirm("d1", planned.at + TICK)
+    memory.confirm("d1", planned.at + DAY)  # said again: the first time counts
+    (made,) = memory.recall(revision, "ann", noon + DAY, features).contacts
+    assert made == replace(planned, at=planned.at + TICK)
+    assert memory.recall(revision, "bob", noon, features).usage == used
+    with pytest.raises(KeyError):
+        memory.confirm("nobody", noon)

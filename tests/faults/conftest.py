@@ -24,12 +24,6 @@ from serving.running.private_postgres import PrivatePostgres, private_postgres
 from serving.settings import Settings
 
 FORKED = Path(__file__).with_name("forked.py")
-FEATURES: dict[str, Any] = {
-    "tenure_months": 30, "plan": "plus", "monthly_bill": 42.5, "bill_change": 0.3,
-    "data_used_share": 0.95, "roaming_days": 2, "contract_months_left": 3, "app_user": True,
-    "open_complaint": False, "consent_email": True, "consent_sms": True, "consent_push": True,
-    "time_zone": "Europe/Berlin",
-}  # fmt: skip
 BUDGETS = """
   money: {rule: budget, measure: cost, max: 40, per: month}
   texts: {rule: budget, measure: contacts, max: 60, per: month, on: {channels: [sms]}}
@@ -72,11 +66,6 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
         return ""
     server: PrivatePostgres = request.getfixturevalue("postgres")
     return server.schema(f"test_{uuid4().hex}")
-
-
-@pytest.fixture
-def features() -> dict[str, Any]:
-    return dict(FEATURES)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import json
 import os
 import signal
@@ -47,8 +48,8 @@ SERVER = (
     (PostgresDatabase, "begin", "begin"),
     (PostgresDatabase, "rows", "read"),
     (PostgresDatabase, "run", "write"),
-    (PostgresDatabase, "commit", "commit"),
-    (Link, "exchange", "journey"),
+    (PostgresDatabase, "committing", "commit"),
+    (Link, "journey", "journey"),
 )
 LEARNER = (
     (LedgerReader, "entries", "read"),
@@ -104,7 +105,14 @@ class Fate:
             self.reach(at, "after")
             return result
 
-        setattr(owner, name, hooked)
+        @functools.wraps(plain)
+        async def awaited(*args: Any, **named: Any) -> Any:
+            self.reach(at, "before")
+            result = await plain(*args, **named)
+            self.reach(at, "after")
+            return result
+
+        setattr(owner, name, awaited if inspect.iscoroutinefunction(plain) else hooked)
 
 
 class Server(uvicorn.Server):

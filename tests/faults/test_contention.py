@@ -106,7 +106,8 @@ def test_a_budget_is_spent_exactly(open_callers: Open) -> None:
     given = Counter(callers.map(decide, 2_000))
     assert given == {"scarce": 500, "plenty": 1_500}
     assert callers.rows("SELECT sum(amount) FROM usage") == [(500,)]
-    assert callers.rows("SELECT count(*) FROM contact WHERE offer = 'scarce'") == [(500,)]
+    scarce = "SELECT count(*) FROM past WHERE event = '' AND offer = 'scarce'"
+    assert callers.rows(scarce) == [(500,)]
 
 
 def test_a_cap_of_one_is_one_contact(open_callers: Open) -> None:
@@ -121,7 +122,7 @@ def test_a_cap_of_one_is_one_contact(open_callers: Open) -> None:
     sent = [action for action, _ in answers if action != "none"]
     assert len(sent) == 1
     assert answers["none", "all_barred"] == 49
-    assert callers.rows("SELECT count(*) FROM contact") == [(1,)]
+    assert callers.rows("SELECT count(*) FROM past WHERE event = ''") == [(1,)]
 
 
 def test_the_same_key_is_one_decision(open_callers: Open) -> None:
@@ -135,13 +136,13 @@ def test_the_same_key_is_one_decision(open_callers: Open) -> None:
     answers = Counter(callers.map(decide, 50))
     assert len({answer for answer, _ in answers}) == 1
     assert sorted(answers.values()) == [1, 49]
-    assert callers.rows("SELECT count(*) FROM decision") == [(1,)]
+    assert callers.rows("SELECT count(*) FROM log WHERE kind = 'decision'") == [(1,)]
 
     def another(number: int) -> int:
         return callers.ask("/v1/decisions", body("ann", 1.0 + number), "visit")[0]
 
     assert set(callers.map(another, 50)) == {422}
-    assert callers.rows("SELECT count(*) FROM decision") == [(1,)]
+    assert callers.rows("SELECT count(*) FROM log WHERE kind = 'decision'") == [(1,)]
 
 
 def test_an_outcome_counts_once(open_callers: Open) -> None:
@@ -159,8 +160,8 @@ def test_an_outcome_counts_once(open_callers: Open) -> None:
 
     answers = Counter(callers.map(tell, 100))
     assert answers == {(False, ("bought",)): 1, (True, ("bought",)): 99}
-    for table in ("outcome", "event"):
-        assert callers.rows(f"SELECT count(*) FROM {table}") == [(1,)]
+    for rows in ("log WHERE kind = 'outcome'", "past WHERE event > ''"):
+        assert callers.rows(f"SELECT count(*) FROM {rows}") == [(1,)]
 
 
 def test_whoever_objected_is_never_contacted_after(open_callers: Open) -> None:
@@ -188,7 +189,8 @@ def test_whoever_objected_is_never_contacted_after(open_callers: Open) -> None:
     callers.map(work, 1_200)
     assert set(after) == {"none"}
     assert len(after) > 100
-    contacts = callers.rows("SELECT customer, position FROM contact ORDER BY position")
+    sent = "SELECT customer, position FROM past WHERE event = '' ORDER BY position"
+    contacts = callers.rows(sent)
     assert len(contacts) > 300
     late = [row for row in contacts if row[1] > objected.get(row[0], row[1])]
     assert late == []

@@ -21,6 +21,8 @@ from serving.settings import Settings
 AT = "2026-03-02T09:00:00+00:00"
 RULE = "  pause: {rule: cooldown, pause: 3d, scope: all}\n"
 STEPS = ("begin", "rows", "run", "commit")
+DECISIONS = "SELECT count(*) FROM log WHERE kind = 'decision'"
+CONTACTS = "SELECT count(*) FROM past WHERE event = ''"
 
 
 class Steps:
@@ -141,9 +143,7 @@ def test_a_cut_at_every_step_leaves_nothing_or_the_whole_decision(
             assert status == 0
 
     def contacts(ledger: Ledger, key: str) -> int:
-        found: int = ledger._db.rows("SELECT count(*) FROM contact WHERE customer = ?", (key,))[0][
-            0
-        ]
+        found: int = ledger._db.rows(f"{CONTACTS} AND customer = ?", (key,))[0][0]
         return found
 
     async def go() -> None:
@@ -158,8 +158,8 @@ def test_a_cut_at_every_step_leaves_nothing_or_the_whole_decision(
     assert set(outcomes.values()) == {True, False}
     assert len(outcomes) > 20
     with closing(open_reader(settings)) as reader:
-        assert reader._db.rows("SELECT count(*) FROM decision") == [(len(outcomes) + 1,)]
-        assert reader._db.rows("SELECT count(*) FROM contact") == [(len(outcomes) + 1,)]
+        assert reader._db.rows(DECISIONS) == [(len(outcomes) + 1,)]
+        assert reader._db.rows(CONTACTS) == [(len(outcomes) + 1,)]
 
 
 def test_a_connection_that_is_closed_early_leaves_nothing_or_the_whole_decision(
@@ -186,5 +186,5 @@ def test_a_connection_that_is_closed_early_leaves_nothing_or_the_whole_decision(
             if headers["Idempotent-Replay"]:
                 assert whole[key], "it was decided before all of it had come"
     with closing(open_reader(lives.settings)) as reader:
-        assert reader._db.rows("SELECT count(*) FROM decision") == [(24,)]
-        assert reader._db.rows("SELECT count(*) FROM contact") == [(24,)]
+        assert reader._db.rows(DECISIONS) == [(24,)]
+        assert reader._db.rows(CONTACTS) == [(24,)]

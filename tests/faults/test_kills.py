@@ -168,23 +168,26 @@ class Auditor:
     def compare(self, reader: LedgerReader, new: list[Entry]) -> None:
         """Every index says what the log says."""
 
-        def table(name: str, column: str) -> list[tuple[Any, ...]]:
-            where = f"SELECT position, {column} FROM {name} WHERE position > ? ORDER BY position"
-            return reader._db.rows(where, (self.position,))
+        def table(column: str, where: str) -> list[tuple[Any, ...]]:
+            sql = f"SELECT position, {column} FROM {where} AND position > ? ORDER BY position"
+            return reader._db.rows(sql, (self.position,))
 
         made = [entry for entry in new if entry.kind == "decision"]
         heard = [entry for entry in new if entry.kind == "outcome"]
-        assert table("decision", "decision_id") == [
+        assert table("id", "log WHERE kind = 'decision'") == [
             (entry.position, entry.body["decision_id"]) for entry in made
         ]
-        assert table("contact", "decision_id") == [
+        assert table("decision_id", "past WHERE event = ''") == [
             (entry.position, entry.body["decision_id"])
             for entry in made
             if entry.body["send_at"] is not None
         ]
-        assert table("outcome", "outcome_id") == [
+        assert table("id", "log WHERE kind = 'outcome'") == [
             (entry.position, entry.body["event"]["outcome_id"]) for entry in heard
         ]
+        both = table("customer", "log JOIN past USING (customer, at, position) WHERE 1 = 1")
+        assert both == table("customer", "log WHERE customer IS NOT NULL")
+        assert both == table("customer", "past WHERE 1 = 1")
 
     def end(self, folder: Path) -> None:
         """Every key has one decision, every budget is what was spent, every cap was kept."""

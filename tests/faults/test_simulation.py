@@ -479,7 +479,7 @@ def test_what_is_broken_is_found(
     if broken == "budget":
         monkeypatch.setattr(PastReader, "used", lambda *_: 0.0)
     elif broken == "contacts":
-        monkeypatch.setattr(PastReader, "contacts", lambda *_: ())
+        monkeypatch.setattr(PastReader, "past", lambda *_: ((), ()))
     elif broken == "key":
         monkeypatch.setattr(Ledger, "find_by_key", lambda *_: None)
     else:

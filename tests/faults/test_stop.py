@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -24,12 +25,6 @@ from agents.checker import check_log
 from serving.keeping.export import export_log
 from serving.running.private_postgres import PrivatePostgres
 from serving.settings import LEDGER_ENV, Settings
-
-FEATURES = {
-    "tenure_months": 30, "plan": "plus", "monthly_bill": 42.5, "contract_months_left": 3,
-    "open_complaint": False, "consent_email": True, "consent_sms": True, "consent_push": True,
-    "time_zone": "Europe/Berlin",
-}  # fmt: skip
 
 
 @contextmanager
@@ -73,7 +68,7 @@ def _decided(metrics: str) -> list[str]:
 
 
 def test_two_replicas_on_ray_share_caps(
-    tmp_path: Path, free_port: int, postgres: PrivatePostgres
+    tmp_path: Path, free_port: int, postgres: PrivatePostgres, features: dict[str, Any]
 ) -> None:
     """Forty decisions about each of four customers, eight at once; no guardrail is broken."""
     ledger = postgres.schema(f"test_{uuid4().hex}")
@@ -81,7 +76,7 @@ def test_two_replicas_on_ray_share_caps(
 
         def ask(number: int) -> str:
             body = {
-                "agent": "retention", "customer": f"c{number % 4}", "features": FEATURES,
+                "agent": "retention", "customer": f"c{number % 4}", "features": features,
                 "at": "2026-03-02T09:00:00Z",
             }  # fmt: skip
             for _ in range(200):

@@ -21,22 +21,6 @@ from serving.settings import Settings
 
 Open = Callable[..., contextlib.AbstractContextManager[Any]]
 
-FEATURES: dict[str, Any] = {
-    "tenure_months": 30,
-    "plan": "plus",
-    "monthly_bill": 42.5,
-    "bill_change": 0.3,
-    "data_used_share": 0.95,
-    "roaming_days": 2,
-    "contract_months_left": 3,
-    "app_user": True,
-    "open_complaint": False,
-    "consent_email": True,
-    "consent_sms": True,
-    "consent_push": True,
-    "time_zone": "Europe/Berlin",
-}
-
 
 @pytest.fixture(autouse=True)
 def no_keys_around(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +130,3 @@ def issue(server: Local, admin: dict[str, str]) -> Issue:
         return issued
 
     return make
-
-
-@pytest.fixture
-def features() -> dict[str, Any]:
-    return dict(FEATURES)

@@ -192,6 +192,48 @@ def test_a_request_names_one_host(settings: Settings) -> None:
     assert status(door, ("host", "127.0.0.2:8000")) == 0
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "expected"),
+    [
+        ("origin", "http://localhost:8000", 0),  # the page of /docs
+        ("origin", "https://localhost:8000", 0),
+        ("origin", "http://localhost:3000", 403),
+        ("origin", "http://localhost", 403),
+        ("origin", "http://evil.example", 403),
+        ("origin", "http://localhost:8000.evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "", 403),
+        ("sec-fetch-site", "same-origin", 0),
+        ("sec-fetch-site", "none", 0),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "cross-site", 403),
+    ],
+)
+def test_without_keys_no_other_sites_page_changes_anything(
+    settings: Settings, header: str, value: str, expected: int
+) -> None:
+    door = Door(Settings(settings.workspace, settings.data))
+    local = ("host", "localhost:8000")
+    for method, path in (("POST", "/v1/exports"), ("DELETE", "/v1/customers/ann"), ("PUT", "/x")):
+        assert status(door, local, (header, value), method=method, path=path) == expected
+        assert status(door, local, method=method, path=path) == 0  # no browser
+    assert status(door, local, (header, value), method="GET", path="/v1/exports") == 0
+
+
+def test_of_two_origins_each_must_be_the_servers_own(settings: Settings) -> None:
+    door = Door(Settings(settings.workspace, settings.data))
+    own, foreign = ("origin", "http://localhost"), ("origin", "http://evil.example")
+    for both in ((own, foreign), (foreign, own)):
+        assert status(door, ("host", "localhost"), *both) == 403
+    assert status(door, ("host", "localhost"), own, own) == 0
+
+
+def test_with_keys_a_page_may_ask_with_the_key_that_it_was_given(door: Door) -> None:
+    """No browser adds a key by itself, so there is nothing that another site could borrow."""
+    assert status(door, bearer(TOKEN), ("origin", "https://shop.example")) == 0
+    assert status(door, ("origin", "https://shop.example")) == 401
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "shop.internal", ""])
 def test_a_server_that_others_reach_does_not_start_without_keys(
     settings: Settings, host: str

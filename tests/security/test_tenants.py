@@ -19,8 +19,6 @@ from serving.settings import Settings, load_keys, prepare_data
 
 Header = dict[str, str]
 
-AT = "2026-03-02T12:00:00Z"
-
 
 @pytest.fixture(scope="session")
 def bank(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,7 +37,8 @@ def both(settings: Settings, bank: Path) -> Settings:
 
 @pytest.fixture
 def shared(open_server: Callable[..., Any], bank: Path) -> Iterator[Any]:
-    with open_server(more=(bank,)) as server:
+    """Both on the machine's clock: on a driven one callers name their decisions by their keys."""
+    with open_server(more=(bank,), clock="machine") as server:
         yield server
 
 
@@ -57,7 +56,7 @@ def callers(shared: Any, settings: Settings) -> dict[str, Header]:
 
 
 def decide(server: Any, caller: Header, features: Any, key: str = "") -> Any:
-    body = {"agent": "retention", "customer": "ann", "features": features, "at": AT}
+    body = {"agent": "retention", "customer": "ann", "features": features}
     headers = caller | ({"Idempotency-Key": key} if key else {})
     answer = server.post("/v1/decisions", json=body, headers=headers)
     assert answer.status_code == 200, answer.text

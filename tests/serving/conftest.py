@@ -24,22 +24,6 @@ from serving.app import make_app
 from serving.running.private_postgres import PrivatePostgres, private_postgres
 from serving.settings import ClockKind, Settings
 
-FEATURES: dict[str, Any] = {
-    "tenure_months": 30,
-    "plan": "plus",
-    "monthly_bill": 42.5,
-    "bill_change": 0.3,
-    "data_used_share": 0.95,
-    "roaming_days": 2,
-    "contract_months_left": 3,
-    "app_user": True,
-    "open_complaint": False,
-    "consent_email": True,
-    "consent_sms": True,
-    "consent_push": True,
-    "time_zone": "Europe/Berlin",
-}
-
 SHOP = """\
 workspace: shop
 currency: EUR
@@ -153,6 +137,7 @@ _ON_BOTH = (
     "test_ledger",
     "test_api",
     "test_together",
+    "test_late",
     "test_lifecycle",
     "test_reports",
 )
@@ -163,11 +148,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__.rpartition(".")[2]
     if name in _ON_BOTH and "ledger_url" in metafunc.fixturenames:
         metafunc.parametrize("ledger_url", ["sqlite", "postgres"], indirect=True)
-
-
-@pytest.fixture
-def features() -> dict[str, Any]:
-    return dict(FEATURES)
 
 
 @pytest.fixture

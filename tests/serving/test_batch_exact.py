@@ -13,10 +13,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pytest
 
 from agents.catalog import example_names, write_example
 from agents.decisions import Decision, OutcomeEvent
+from agents.groups import Group
 from agents.load import load_workspace
 from agents.memory import Memory
 from agents.revision import Revision
@@ -34,6 +36,7 @@ from serving.hearing.objections import Objection
 from serving.hearing.reported import OutcomeRequest
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger
+from serving.ledger.packing import pack
 from serving.life.lifecycle import Lifecycle
 from serving.life.written import Written
 from serving.settings import Keys
@@ -264,3 +267,15 @@ def test_placements_and_channels_are_heard(own_shop: Path, tmp_path: Path) -> No
     (tmp_path / "more").mkdir()
     with opened(own_shop, tmp_path / "more") as server:
         run(server, "sales", 2, 20, channels=("email",))
+
+
+def test_a_decision_of_a_batch_lies_in_the_log_as_one_alone_does(tmp_path: Path) -> None:
+    write_example("telecom", tmp_path / "workspace")
+    with opened(tmp_path / "workspace", tmp_path) as server:
+        made = [d for batch in run(server, "retention", 3, 40) for d in stored(server, batch)]
+        sql = "SELECT id, record FROM log WHERE kind = 'decision'"
+        records = {name: orjson.loads(record) for name, record in server.ledger._db.rows(sql)}
+    assert {decision.group for decision in made} == set(Group)
+    for decision in made:
+        alone = orjson.dumps(pack(decision), option=orjson.OPT_SERIALIZE_NUMPY)
+        assert records[decision.decision_id] == orjson.loads(alone)

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from agents.catalog import write_example
-from agents.errors import StateError
+from agents.errors import ContextError, StateError
+from serving.commands import app as commands
 from serving.running.deploy import (
     DeployArgs,
     Plan,
@@ -122,6 +123,54 @@ def test_scaling_is_fixed_or_between_two_bounds() -> None:
         serve_config(Plan("w", "d", "i", shared=False))
 
 
+POD = {"spec": object}
+GROUP = {"rayStartParams": {str: str}, "template": POD}
+RAY_SERVICE = {  # of `ray.io/v1`, as far as fields are used; anything else would be dropped unsaid
+    "serveConfigV2": str,
+    "upgradeStrategy": {"type": str},
+    "excludeHeadPodFromServeSvc": bool,
+    "rayClusterConfig": {
+        "rayVersion": str,
+        "enableInTreeAutoscaling": bool,
+        "gcsFaultToleranceOptions": {
+            "redisAddress": str,
+            "redisPassword": {"valueFrom": {"secretKeyRef": {"name": str, "key": str}}},
+        },
+        "headGroupSpec": GROUP,
+        "workerGroupSpecs": [
+            GROUP | {"groupName": str, "replicas": int, "minReplicas": int, "maxReplicas": int}
+        ],
+    },
+}
+
+
+def misfits(value: Any, shape: Any, path: str = "spec") -> list[str]:
+    """Name the fields that a shape does not have, or has of another type."""
+    if isinstance(shape, list):
+        return [fault for each in value for fault in misfits(each, shape[0], path)]
+    if not isinstance(shape, dict):
+        return [] if shape is object or type(value) is shape else [path]
+    found = []
+    for name, each in value.items():
+        inside = shape.get(name, shape.get(str))
+        found += [f"{path}.{name}"] if inside is None else misfits(each, inside, f"{path}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("plan", [PLAN, Plan("w", "d", "i")], ids=["redis", "plain"])
+def test_the_service_has_the_fields_of_kuberay_and_their_types(plan: Plan) -> None:
+    spec = manifests(plan)["RayService"]["spec"]
+    assert misfits(spec, RAY_SERVICE) == []
+    assert spec["upgradeStrategy"]["type"] in {"NewCluster", "None"}
+    cluster = spec["rayClusterConfig"]
+    cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+    cluster["workerGroupSpecs"][0]["minReplica"] = 1
+    assert misfits(spec, RAY_SERVICE) == [
+        "spec.rayClusterConfig.headGroupSpec.rayStartParams.num-cpus",
+        "spec.rayClusterConfig.workerGroupSpecs.minReplica",
+    ]
+
+
 def test_the_head_makes_no_decisions_and_a_worker_makes_them_alone() -> None:
     cluster = manifests()["RayService"]["spec"]["rayClusterConfig"]
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
@@ -197,7 +246,7 @@ def test_there_is_one_learner_and_never_two() -> None:
     assert learner["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
     [container] = pod["spec"]["containers"]
     assert container["command"] == [
-        "nextbest", "learn", "--data", "/srv/data", "--ledger-env", LEDGER_ENV,
+        "nextbest", "learn", "--data", "/srv/data", "--log", "text",
     ]  # fmt: skip
     assert set(variables(container)) == {LEDGER_ENV}
     mounted = {mount["name"] for mount in container["volumeMounts"]}
@@ -218,6 +267,56 @@ def test_the_ledgers_url_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
         with_ledger(settings, "SOME_URL")
     monkeypatch.setenv("SOME_URL", "postgresql://db/x")
     assert with_ledger(settings, "SOME_URL").ledger_url == "postgresql://db/x"
+
+
+def test_logs_and_exports_are_deployed_as_asked(tmp_path: Path) -> None:
+    options = "--log json --log-to /var/log/nextbest --export-every 3600 --export-to /srv/out"
+    command = ["deploy", str(tmp_path), "--image", "a/b:1", *options.split()]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    config = YAML(typ="safe").load(tmp_path / "serve.yaml")
+    settings = DeployArgs(**config["applications"][0]["args"]).settings()
+    assert (settings.log, settings.log_to) == ("json", Path("/var/log/nextbest"))
+    assert (settings.export_every_s, settings.export_to) == (3600.0, Path("/srv/out"))
+    documents = YAML(typ="safe").load_all(tmp_path / "rayservice.yaml")
+    [learner] = [each for each in documents if each["kind"] == "Deployment"]
+    assert learner["spec"]["template"]["spec"]["containers"][0]["command"][4:] == [
+        "--log", "json", "--log-to", "/var/log/nextbest",
+    ]  # fmt: skip
+    plain = serve_config(PLAN)["applications"][0]["args"]
+    assert DeployArgs(**plain).settings().exports == Path("/srv/data/exports")
+
+
+COMMANDS = ("serve", "learn", "scrub", "audit", "export log")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_names_the_ledger_alike_and_takes_no_password(
+    command: str, tmp_path: Path
+) -> None:
+    for url in ("postgresql://ann:pineapple@db/x", "postgresql://db/x?password=pineapple"):
+        words = [*command.split(), "--data", str(tmp_path / "data"), "--ledger", url]
+        done = CliRunner().invoke(commands, words)
+        assert isinstance(done.exception, ContextError), done.output
+        assert "no password on the command line" in str(done.exception)
+        assert "pineapple" not in f"{done.exception}{done.output}"
+    told = CliRunner().invoke(commands, [command.partition(" ")[0], "--help"])
+    assert "NEXTBEST_LEDGER" in told.output
+
+
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_a_password_may_come_by_the_environment_or_a_file(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, told = "postgresql://ann:pineapple@db/x", []
+    monkeypatch.setattr("serving.running.server.serve_until_stopped", lambda s, _: told.append(s))
+    command = ["serve", "--data", str(tmp_path / "data")]
+    if way == "file":
+        (tmp_path / "url").write_text(f"{url}\n")
+        command += ["--ledger", f"file:{tmp_path / 'url'}"]
+    else:
+        monkeypatch.setenv(LEDGER_ENV, url)
+    assert CliRunner().invoke(commands, command, catch_exceptions=False).exit_code == 0
+    assert [settings.ledger_url for settings in told] == [url]
 
 
 def test_the_command_writes_both_files(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.api import decisions
@@ -36,7 +36,7 @@ def ask(
     said: list[Said] = []
     passed: list[Message] = []
 
-    async def handle(body: Question, _request: Request, key: str | None) -> Response:
+    async def handle(body: Question, _scope: Scope, key: str | None) -> Response:
         said.append(("direct", f"{body.n} {key}".encode()))
         return Response(b"{}")
 
@@ -117,7 +117,7 @@ def test_a_router_with_dependencies_is_left_to_fastapi(monkeypatch: pytest.Monke
 def test_what_nobody_foresaw_is_answered_and_told() -> None:
     sent: list[Message] = []
 
-    async def handle(_body: Question, _request: Request, _key: str | None) -> Response:
+    async def handle(_body: Question, _scope: Scope, _key: str | None) -> Response:
         raise ZeroDivisionError("ann")
 
     async def receive() -> Message:

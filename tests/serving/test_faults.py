@@ -350,7 +350,7 @@ def test_logs_and_problems_hold_nothing_of_a_customer(
         texts = [client.post("/v1/outcomes", json=wrong).text]
         with full_disk(tmp_path / "data"):
             texts.append(client.post("/v1/decisions", json=body).text)
-        monkeypatch.setattr(SqliteLedger, "contacts", lambda *_: 1 / 0)
+        monkeypatch.setattr(SqliteLedger, "past", lambda *_: 1 / 0)
         answer = client.post("/v1/decisions", json=body)
         assert answer.status_code == 500
         texts.append(answer.text)

@@ -173,8 +173,8 @@ def appear(path: Path, made: str, name: str) -> None:
     stored = ledger.find_decision(made)
     assert stored is not None
     body = orjson.dumps(stored.decision.to_record() | {"decision_id": name})
-    ledger._db.run("UPDATE decision SET decision_id = ? WHERE decision_id = ?", (name, made))
-    ledger._db.run("UPDATE log SET body = ? WHERE position = ?", (body, stored.position))
+    ledger._db.run("UPDATE log SET id = ? WHERE id = ?", (name, made))
+    ledger._db.run("UPDATE log SET record = ? WHERE position = ?", (body, stored.position))
     ledger.commit()
     ledger.close()
 

@@ -96,6 +96,20 @@ def test_a_slot_is_filled_by_what_fits_it(shop_client: httpx.Client) -> None:
     assert whole(shop_client, made[0]["decision_id"])["placement"] == "footer"
 
 
+def test_a_slot_that_no_channel_has_is_refused_alone_and_in_a_batch(
+    shop_client: httpx.Client,
+) -> None:
+    body = {"agent": "sales", "at": at(2)}
+    line = {"customer": "ann", "features": FEATURES, "placement": "baner"}
+    alone = shop_client.post("/v1/decisions", json=body | line)
+    batch = shop_client.post("/v1/decisions/batch", json=body | {"decisions": [line]})
+    for told in (alone.json(), batch.json()):
+        assert (told["status"], told["detail"]) == (
+            422, "placement: got 'baner'; did you mean 'banner'?",
+        )  # fmt: skip
+    assert alone.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("features", "detail"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,7 @@ def test_a_new_ledger_is_empty(ledgers: Ledgers) -> None:
         assert ledger.active() == {}
         assert ledger.find_by_key("k") is None
         assert ledger.find_decision("d") is None
+        assert ledger.find_made("d") is None
         assert ledger.find_outcome("o") is None
         assert ledger.find_revision("r") is None
         assert ledger.find_yaml("r") is None
@@ -134,6 +135,11 @@ def test_a_decision_is_read_as_it_was_written(ledgers: Ledgers) -> None:
             assert (stored.position, stored.request) == (1, b"\x00\xff")
             assert stored.arbitration == {"sales": 1}
         assert reader.find_by_key("k2") is None
+        made, whole = reader.find_made("d1"), decision(customer=ODD)
+        assert made is not None
+        assert (made.decision_id, made.at, made.customer) == ("d1", whole.at, ODD)
+        assert (made.agent, made.revision) == (whole.agent, whole.revision)
+        assert (made.action, made.send_at) == (whole.action, whole.send_at)
         entry = reader.entries(0, 10)[0]
         assert (entry.position, entry.kind, entry.body["decision_id"]) == (1, "decision", "d1")
         assert reader.contacts(ODD, AT) == (contact(),)
@@ -159,6 +165,12 @@ def test_an_outcome_is_read_as_it_was_written(ledgers: Ledgers) -> None:
         assert reader.events("ann", ["order"], AT, AT + 2 * DAY) == (heard(), heard(2))
         assert reader.events("ann", [], AT, AT + DAY) == ()
         assert reader.events("ann", ["opened"], AT, AT + DAY) == ()
+        for sent, words, until in (
+            (AT - 9 * DAY, ["order"], AT + DAY), (AT + 9 * DAY, ["order"], AT + 2 * DAY),
+            (AT, [], AT + DAY), (AT - DAY, ["opened"], AT + 2 * DAY),
+        ):  # fmt: skip
+            both = reader.contacts("ann", sent), reader.events("ann", words, AT, until)
+            assert reader.past("ann", sent, words, AT, until) == both
         assert reader.heard("sales", ["order"], 2) == [heard(2)]
         assert reader.last_instant() == outcome(2).at
 
@@ -475,7 +487,7 @@ def test_a_contact_is_reserved_delivered_or_given_back(ledgers: Ledgers) -> None
 
     ledgers.do(reserve)
     with ledgers.reader() as reader:
-        assert reader.delivery("d1") == ("reserved", due, None)
+        assert reader.delivery("d1") == ("reserved", due, None, None)
         assert reader.delivery("d3") is None
         assert reader.overdue(due - timedelta(microseconds=1), 9) == []
         assert reader.overdue(due, 9) == reader.overdue(due + DAY, 1) == ["d1"]
@@ -487,11 +499,32 @@ def test_a_contact_is_reserved_delivered_or_given_back(ledgers: Ledgers) -> None
     with ledgers.reader() as reader:
         assert reader.overdue(due + DAY, 9) == []
         found = reader.deliveries_within(1, 2)
-        assert found == {"d1": ("released", None, 3), "d2": ("delivered", None, 4)}
+        assert found == {
+            "d1": ("released", None, 3, None),
+            "d2": ("delivered", None, 4, None),
+        }
         assert (found["d1"].given_back, found["d2"].given_back) == (True, False)
         assert reader.deliveries_within(2, 2).keys() == {"d2"}
         assert [each.at for each in reader.contacts("ann", AT)] == [contact(2).at]
         assert reader.entries(2, 1)[0].body["decision_id"] == "d1"
+
+
+def test_a_contact_that_is_made_late_is_remembered_as_of_then(ledgers: Ledgers) -> None:
+    late = replace(contact(1), at=contact(1).at + DAY)
+
+    def deliver(ledger: Ledger) -> None:
+        ledger.settle(
+            "d1", 1, "delivered", {}, customer="ann", at=late.at, closes=AT, late=late
+        )  # fmt: skip
+
+    ledgers.do(lambda ledger: ledger.reserve("d1", decide(ledger), AT + 9 * DAY), deliver)
+    with ledgers.reader() as reader:
+        assert reader.delivery("d1") == ("delivered", None, 2, late.at)
+        assert reader.contacts("ann", AT - DAY) == (late,)
+        assert reader.overdue(AT + 10 * DAY, 9) == []
+    ledgers.do(lambda ledger: ledger.erase("ann"))
+    with ledgers.reader() as reader:
+        assert reader.contacts("ann", AT - DAY) == ()
 
 
 def test_outcomes_wait_join_and_die(ledgers: Ledgers) -> None:
@@ -644,6 +677,65 @@ def test_a_customer_is_read_and_erased(ledgers: Ledgers) -> None:
         assert [entry.position for entry in ledger.entries(0, 9)] == [3]
 
 
+def said_of_ann_and_bob(ledger: Ledger) -> None:
+    """Two contacts, one given back, an outcome taken back, one without a decision, a contact."""
+    for number, customer in enumerate(("ann", "bob"), 1):
+        decided = decide(ledger, number, customer, key=f"k{number}")
+        event = replace(outcome(number, f"d{number}"), customer=customer)
+        about: dict[str, Any] = {"request": b"", "closes": AT}
+        ledger.add_outcome(event, heard(number), counted=(), **about)
+        loose = replace(event, outcome_id=f"loose{number}", decision_id="")
+        ledger.add_outcome(loose, heard(number), counted=(), **about)
+        taken = Correction(f"c{number}", event.outcome_id, AT)
+        ledger.add_correction(taken, event, lost=(), remaining={}, **about)
+        ledger.settle(f"d{number}", decided, "released", {}, customer=customer, at=AT, closes=AT)
+        ledger.add_elsewhere(f"e{number}", customer, contact(number), {}, **about)
+
+
+def orphans(reader: LedgerReader) -> list[tuple[str, Any]]:
+    """Return the rows of every table that stand beside the log without a row of it."""
+    key = "SELECT customer, at, position FROM"
+    both = (f"{key} log WHERE customer IS NOT NULL ORDER BY 3", f"{key} past ORDER BY 3")
+    about, past = map(reader._db.rows, both)
+    found: list[tuple[str, Any]] = [("past", row) for row in set(about) ^ set(past)]
+    for table in ("correction", "delivery", "elsewhere"):
+        sql = f"SELECT position FROM {table} WHERE position NOT IN (SELECT position FROM log)"
+        found += [(table, row) for row in reader._db.rows(sql)]
+    return found
+
+
+def test_nothing_is_left_beside_the_log_of_what_is_erased_or_pruned(ledgers: Ledgers) -> None:
+    ledgers.do(said_of_ann_and_bob)
+    removed: list[Any] = []
+    ledgers.do(lambda ledger: removed.append(ledger.erase("ann")))
+    assert removed == [
+        {
+            "log": 6, "decision": 1, "contact": 1, "event": 1, "outcome": 2, "correction": 1,
+            "delivery": 1, "elsewhere": 1,
+        }
+    ]  # fmt: skip
+    with ledgers.reader() as reader:
+        assert orphans(reader) == []
+        assert reader.last_position() == 12
+        assert reader._db.rows("SELECT count(*) FROM past WHERE customer = 'ann'") == [(0,)]
+        assert [len(reader.mentions(name, None, 9)) for name in ("ann", "bob")] == [0, 6]
+        assert reader.contacts("bob", AT) == (contact(2),)  # the one made elsewhere
+
+    def prune(ledger: Ledger) -> None:
+        ledger.append("revision", {})
+        now = AT + 30 * DAY
+        assert ledger.prune(AT + 20 * DAY, now, until=99, limit=4) == 4
+        assert orphans(ledger) == []
+        assert ledger.prune(AT + 20 * DAY, now, until=99, limit=4) == 2
+
+    ledgers.do(prune)
+    with ledgers.reader() as reader:
+        assert orphans(reader) == []
+        tables = ("log", "past", "correction", "delivery", "elsewhere")
+        left = [reader._db.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
+        assert left == [1, 0, 0, 0, 0]
+
+
 def test_what_is_written_shows(ledgers: Ledgers) -> None:
     with ledgers.writer() as ledger:
         assert ledger.written.transaction == -1
@@ -680,7 +772,7 @@ def test_decisions_leave_the_actions_to_a_revision_that_is_there_for_good(
     ledgers.do(lambda ledger: ledger.put_revision("sales", "r1", **about))
     ledgers.do(lambda ledger: decide(ledger, 2, key="k2"))
     with ledgers.reader() as reader:
-        bodies = [b for (b,) in reader._db.rows("SELECT body FROM log ORDER BY position")]
+        bodies = [b for (b,) in reader._db.rows("SELECT record FROM log ORDER BY position")]
         assert [b'"actions"' in b for b in bodies] == [True, False]
         found = [Decision.from_record(entry.body) for entry in reader.entries(0, 9)]
         assert found == [decision(1), decision(2)]
@@ -691,9 +783,7 @@ def test_every_method_of_a_ledger_is_in_this_contract() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     used = set(re.findall(r"\b(?:ledger|reader)\.(\w+)", text))
     beneath = {
-        "add_contact",
         "ahead",
-        "add_event",
         "close",
         "moment",
         "remote",

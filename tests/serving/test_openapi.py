@@ -44,16 +44,19 @@ def shape_is_as_documented(ctx, response, case):
     assert not wrong, f"the document allows what is refused for its shape: {wrong}"
 """
 EXAMPLES = "8"
+PHASES = "examples,coverage,fuzzing"
 
 
-def fuzz(client: httpx.Client, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def fuzz(
+    client: httpx.Client, folder: Path, phases: str, *options: str
+) -> subprocess.CompletedProcess[str]:
     """Run schemathesis against a server."""
     (folder / "schemathesis.toml").write_text(CONFIG)
     (folder / "hooks.py").write_text(HOOKS)
     program = Path(sys.executable).with_name("schemathesis")
     command = [
         str(program), "run", f"{client.base_url}/openapi.json", "--checks", "all", "--seed", "7",
-        "--max-examples", EXAMPLES, "--no-shrink", "--phases", "examples,coverage,fuzzing",
+        "--max-examples", EXAMPLES, "--no-shrink", "--phases", phases,
         "--continue-on-failure", "--warnings", "off", *options,
     ]  # fmt: skip
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(folder)}
@@ -73,7 +76,8 @@ def test_whatever_the_document_allows_is_answered_as_it_says(
     serve_settings: Serve, settings: Settings, tmp_path: Path
 ) -> None:
     with serve_settings(settings) as client:
-        run = fuzz(client, tmp_path)
+        # stateful: it follows answers to other routes, by the links that it finds between them
+        run = fuzz(client, tmp_path, f"{PHASES},stateful")
         assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
         assert client.get("/readyz").json()["status"] == "ready"
     log = (tmp_path / "data" / "server.log").read_text()
@@ -92,7 +96,7 @@ def test_the_same_with_keys_which_are_asked_for_as_the_document_says(
         token = key.json()["token"]
         client.headers["Authorization"] = f"Bearer {token}"
         options = ("--header", f"Authorization: Bearer {token}")
-        run = fuzz(client, tmp_path, *options)
+        run = fuzz(client, tmp_path, PHASES, *options)
         assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
         assert client.get("/v1/agents").status_code == 200
     log = (tmp_path / "data" / "server.log").read_text()

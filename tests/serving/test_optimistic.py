@@ -31,6 +31,7 @@ from serving.ledger import Ledger, LedgerReader, open_reader
 from serving.ledger.database import Row, Statement
 from serving.ledger.optimistic import PROVISIONAL, Changes, Check
 from serving.ledger.postgres_link import Link
+from serving.ledger.waiting import Wait, wait_on_loop
 from serving.running.private_postgres import PrivatePostgres
 from serving.runtime import Runtime, run
 from serving.settings import Settings, load_keys
@@ -91,10 +92,10 @@ class Replica:
         self.gate.set()
         real = ahead.conclude
 
-        def conclude(checks: list[Check], *, whole: bool) -> int:
+        async def conclude(checks: list[Check], *, whole: bool) -> int:
             self.reached.set()
-            assert self.gate.wait(20)
-            kept = real(checks, whole=whole)
+            assert await asyncio.to_thread(self.gate.wait, 20)
+            kept = await real(checks, whole=whole)
             self.kept.append((len(checks), kept))
             return kept
 
@@ -377,13 +378,15 @@ def test_alone_a_batch_takes_two_journeys_until_somebody_writes(
             await one.decide(f"c{number}")
         link = one.runtime.writer._ledger._db._link  # type: ignore[attr-defined]  # beneath
         journeys: list[int] = []
-        real = Link.exchange
+        real = Link.journey
 
-        def counted(link: Link, sent: Sequence[Statement]) -> list[list[Row]]:
+        async def counted(
+            link: Link, sent: Sequence[Statement], wait: Wait = wait_on_loop
+        ) -> list[list[Row]]:
             journeys.append(id(link))
-            return real(link, sent)
+            return await real(link, sent, wait)
 
-        monkeypatch.setattr(Link, "exchange", counted)
+        monkeypatch.setattr(Link, "journey", counted)
         await one.held(lambda: three(one), nothing)
         assert journeys.count(id(link)) == 2
         monkeypatch.undo()

@@ -16,12 +16,13 @@ import pytest
 from agents.errors import ContextError, DocumentError, LogError, SnapshotError, StateError
 from agents.log import SCHEMA
 from policies.snapshot import Manifest
-from serving.ask import read_answer
+from serving.ask import Question, ask_there
 from serving.clock import DrivenClock, MachineClock
 from serving.keeping.export import export_log
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger
 from serving.running.server import check_start
+from serving.security.client import read_answer
 from serving.settings import Settings, load_keys, prepare_data
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
@@ -182,7 +183,7 @@ def test_an_export_that_fails_leaves_the_log_that_was(
         export_log(settings, tmp_path / "log", now=AT)
     before = (tmp_path / "log" / "decisions.parquet").read_bytes()
     with closing(SqliteLedger.open(settings.ledger)) as ledger:
-        ledger._db.rows("UPDATE log SET body = ? WHERE kind = 'decision'", (b"{}",))
+        ledger._db.rows("UPDATE log SET record = ? WHERE kind = 'decision'", (b"{}",))
     with pytest.raises(LogError, match="entry 2 of the ledger is no decision"):
         export_log(settings, tmp_path / "log", now=AT)
     names = sorted(path.name for path in (tmp_path / "log").iterdir())
@@ -192,6 +193,15 @@ def test_an_export_that_fails_leaves_the_log_that_was(
 
 @pytest.mark.parametrize("text", ["<html>502</html>", "[]", "{}"])
 def test_an_answer_of_somebody_else_is_told_apart(text: str) -> None:
-    request = httpx.Request("POST", "http://localhost:8000/v1/decisions")
     with pytest.raises(StateError, match="expected an answer of nextbest .* status 502"):
-        read_answer(httpx.Response(502, text=text, request=request))
+        read_answer(httpx.Response(502, text=text), "http://localhost:8000")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '"a text"'])
+def test_a_decision_of_somebody_else_is_told_apart(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = httpx.Response(200, text=text)
+    monkeypatch.setattr(httpx.Client, "request", lambda *_args, **_more: answer)
+    with pytest.raises(StateError, match="expected a decision from http://localhost:8000"):
+        ask_there("http://localhost:8000", Question(("care",), "ann", {}))

@@ -28,6 +28,7 @@ from serving.ledger import Ledger, open_ledger, open_reader
 from serving.ledger.database import Row, Statement
 from serving.ledger.postgres_ledger import PostgresLedger, PostgresReader
 from serving.ledger.postgres_link import Link
+from serving.ledger.waiting import Wait
 from serving.running.ledger_url import read_ledger_url
 from serving.running.private_postgres import PrivatePostgres
 from serving.runtime import run
@@ -210,15 +211,15 @@ def test_a_batch_takes_three_journeys(url: str, monkeypatch: pytest.MonkeyPatch)
     journeys: list[int] = []
 
     async def use(writer: Writer) -> None:
-        link = writer._ledger._db._link  # type: ignore[attr-defined]  # counted beneath
-        real = link.exchange
+        real = Link.journey
 
-        def counted(_link: Link, statements: Sequence[Statement]) -> list[list[Row]]:
+        async def counted(
+            link: Link, statements: Sequence[Statement], wait: Wait
+        ) -> list[list[Row]]:
             journeys.append(len(statements))
-            answers: list[list[Row]] = real(statements)
-            return answers
+            return await real(link, statements, wait)
 
-        monkeypatch.setattr(Link, "exchange", counted)
+        monkeypatch.setattr(Link, "journey", counted)
 
         def work(ledger: Ledger) -> int:
             assert ledger.find_by_key("k") is None
@@ -386,7 +387,7 @@ def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(
         assert {key: each and each.decision.decision_id for key, each in found.items()} == answered
         assert len(answered) < len(made) <= len(answered) + len(refused)
         sent = [e for e in made if e.body["send_at"] is not None]
-        assert reader._db.rows("SELECT count(*) FROM contact") == [(len(sent),)]
+        assert reader._db.rows("SELECT count(*) FROM past WHERE event = ''") == [(len(sent),)]
 
 
 def test_a_server_that_only_reads_is_503(
@@ -474,10 +475,12 @@ def test_two_replicas_share_caps_and_budgets_exactly(
         contacts = reader.sent("sales", 0)
         assert len(contacts) == 45  # 90 EUR of 2 each, which is less than the capacity
         counts: dict[str, int] = dict(
-            reader._db.rows("SELECT customer, count(*) FROM contact GROUP BY customer")
+            reader._db.rows(
+                "SELECT customer, count(*) FROM past WHERE event = '' GROUP BY customer"
+            )
         )
         assert max(counts.values()) == 2
-        assert reader._db.rows("SELECT count(*) FROM decision") == [(200,)]
+        assert reader._db.rows("SELECT count(*) FROM log WHERE kind = 'decision'") == [(200,)]
 
 
 def test_another_replica_needs_the_same_keys(url: str, own_shop: Path, tmp_path: Path) -> None:
@@ -496,7 +499,7 @@ def test_another_replica_needs_the_same_keys(url: str, own_shop: Path, tmp_path:
 
 
 def test_a_ledger_of_another_version_is_refused(url: str) -> None:
-    with pytest.raises(StateError, match="expected version 0001 of the ledger, got no ledger"):
+    with pytest.raises(StateError, match="expected version 0002 of the ledger, got no ledger"):
         PostgresReader.open(url)
     PostgresLedger.open(url).close()
     PostgresLedger.open(url).close()

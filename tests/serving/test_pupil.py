@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,29 @@ def fill(path: Path, vary: Vary, *, restless: bool = False) -> None:
         writer.decide(changed, 90)
 
 
+def erase(path: Path, customers: Iterable[str]) -> int:
+    """Erase customers; return how many entries of the log they had."""
+    with written(path) as writer:
+        removed = [writer.ledger.erase(customer) for customer in customers]
+        writer.ledger.append("erasure", {})
+    return sum(each["log"] for each in removed)
+
+
+def learn_in_lives(
+    path: Path, folder: Path, seed: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str | None]:
+    """Learn what the ledger has, and die again and again, sometimes without a word."""
+    rng, done = np.random.default_rng(seed), False
+    while not done:
+        monkeypatch.setattr("serving.learning.learner.BATCH", int(rng.integers(1, most)))
+        with learner(path, folder) as part:
+            for _ in range(int(rng.integers(1, 4))):
+                done = part.step() == 0
+                if done or rng.random() < 0.7:
+                    part.publish(force=True)
+    return learn_all(path, folder)
+
+
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("restless", [False, True])
@@ -204,18 +228,29 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
     path = tmp_path / "ledger.sqlite"
     fill(path, vary, restless=restless)
     whole = learn_all(path, tmp_path / "whole")
-    rng = np.random.default_rng(seed)
-    done = False
-    while not done:  # each time it dies, sometimes without a word
-        monkeypatch.setattr(
-            "serving.learning.learner.BATCH", int(rng.integers(1, 200 if restless else 90))
-        )
-        with learner(path, tmp_path / "parts") as part:
-            for _ in range(int(rng.integers(1, 4))):
-                done = part.step() == 0
-                if done or rng.random() < 0.7:
-                    part.publish(force=True)
-    parts = learn_all(path, tmp_path / "parts")
+    parts = learn_in_lives(path, tmp_path / "parts", seed, 200 if restless else 90, monkeypatch)
+    assert parts == whole
+    assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("learned", [0, 250])
+def test_who_begins_after_an_erasure_ends_in_the_same_bytes(
+    vary: Vary, tmp_path: Path, seed: int, learned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From nothing, or from snapshots that know of whom the log knows nothing any more."""
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary, restless=True)
+    if learned:
+        monkeypatch.setattr("serving.learning.learner.BATCH", learned)
+        with learner(path, tmp_path / "whole") as before:
+            before.step()
+            assert before.publish(force=True)
+        shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    assert erase(path, [f"customer-{number}" for number in range(0, 150, 3)]) > 100
+    whole = learn_all(path, tmp_path / "whole")
+    parts = learn_in_lives(path, tmp_path / "parts", seed, 200, monkeypatch)
     assert parts == whole
     assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
 

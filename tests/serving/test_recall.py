@@ -115,7 +115,7 @@ def same_past(shop: Shop, memory: Memory, at: datetime) -> None:
 def decide(shop: Shop, memory: Memory, step: Step, at: datetime) -> str:
     request = DecisionRequest(
         (step.agent,), step.customer, FEATURES, b"", at=at,
-        placement=("", "banner", "nowhere")[step.which % 3],
+        placement=("", "banner", "footer")[step.which % 3],
     )  # fmt: skip
     made = shop.decider.decide(shop.ledger, request)
     memory.keep(made.decision, made.revision)

@@ -183,12 +183,12 @@ def spoil(data: Path, sql: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("sql", "body"),
     [
-        ("UPDATE log SET body = ? WHERE position = 10", b"no JSON"),
-        ("UPDATE log SET body = ? WHERE position = 3", b"[]"),
-        ("UPDATE log SET body = ? WHERE position = 4", b'{"agent": "retention"}'),
-        ("DELETE FROM decision WHERE position IN (2, 4, 6, 8)", b""),
+        ("UPDATE log SET record = ? WHERE position = 10", b"no JSON"),
+        ("UPDATE log SET record = ? WHERE position = 3", b"[]"),
+        ("UPDATE log SET record = ? WHERE position = 4", b'{"agent": "retention"}'),
+        ("UPDATE log SET id = NULL WHERE position IN (2, 4, 6, 8)", b""),
         (
-            "INSERT INTO log (position, kind, body) VALUES (42, 'revision', ?)",
+            "INSERT INTO log (position, kind, record) VALUES (42, 'revision', ?)",
             b'{"agent": "ghost", "revision": "0"}',
         ),
     ],

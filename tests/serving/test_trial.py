@@ -19,7 +19,9 @@ from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
 from serving.clock import DrivenClock
 from serving.deciding.active import ActiveAgents, chosen
+from serving.deciding.batch import BatchDecider
 from serving.deciding.decider import Decided, Decider, DecisionRequest
+from serving.hearing.deliverer import Deliverer
 from serving.hearing.recorder import Recorder
 from serving.hearing.reported import OutcomeRequest
 from serving.learning.learner import Learner
@@ -97,6 +99,17 @@ class Server:
             request = DecisionRequest(("seller",), f"c{index}", {"age": index}, b"", at=self.now)
             made.append(self.decider.decide(self.ledger, request))
         return made
+
+    def send_together(self, number: int) -> None:
+        """Decide as a batch does."""
+        self.now += timedelta(seconds=1)
+        BatchDecider(self.decider).decide(
+            self.ledger,
+            [
+                DecisionRequest(("seller",), f"c{index}", {"age": index}, b"", at=self.now)
+                for index in range(number)
+            ],
+        )
 
     def used(self, counter: str = "budget:seller/own") -> float:
         """What a budget that some revisions have of their own has counted."""
@@ -248,6 +261,52 @@ def test_what_fails_in_the_shadow_stops_nothing(
     server.send(3)
     told = [body["shadow"] for body in server.bodies()]
     assert told == [{"revision": told[0]["revision"], "failed": "FloatingPointError"}] * 3
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_budgets_of_a_shadow_that_cannot_be_built_count_all_the_same(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, together: bool
+) -> None:
+    """Or they would be taken for full knowledge once the shadow is activated."""
+
+    def fails(*_anything: object) -> None:
+        raise FloatingPointError
+
+    own = OWN.replace("uniform", "hybrid_thompson")
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.deciding.active.create_policy", fails)
+        server.stand(own, shadow=True)
+        server.send_together(5) if together else server.send(5)
+    assert all(body.get("shadow") is None for body in server.bodies())
+    assert server.used() == 5.0
+    server.stand(own)
+    assert server.used() == 5.0
+
+
+def test_what_is_released_while_a_canary_is_gone_stays_in_its_own_budget(server: Server) -> None:
+    """Too strict by what was released, and never too loose: nothing is known of its buckets then.
+
+    What was sent meanwhile is counted when it stands again, but for what was released.
+    """
+    deliverer = Deliverer(server.agents, DrivenClock())
+
+    def release(decided: Decided) -> None:
+        deliverer.report(server.ledger, decided.decision.decision_id, "released", server.now)
+
+    server.stand(OWN, percent=50)
+    during = server.send(4)
+    release(during[0])
+    assert server.used() == 3.0
+    server.lifecycle.rollback(server.ledger, "seller", Why("test", ""))
+    release(during[1])
+    after = server.send(3)
+    release(after[0])
+    assert server.used() == 3.0
+    server.stand(OWN, percent=50)
+    assert server.used() == 5.0  # 2 of 4 and 2 of 3 were made: one more than that
+    release(after[1])
+    release(during[2])
+    assert server.used() == 3.0
 
 
 def test_memory_is_never_ahead_of_the_ledger(server: Server) -> None:

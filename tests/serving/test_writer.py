@@ -13,6 +13,7 @@ from agents.decisions import OutcomeEvent
 from agents.errors import StateError
 from agents.memory import past_event
 from serving.ledger import Ledger, SqliteLedger, SqliteReader
+from serving.ledger.sqlite_file import SCHEMA_VERSION
 from serving.writer import MAX_BATCH, Writer
 
 Job = Callable[[Ledger], Any]
@@ -135,10 +136,12 @@ def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
     ledger._db.rows("PRAGMA user_version=1")
     ledger.close()
     with pytest.raises(
-        StateError, match="expected version 3 of the ledger .* got 1; run the nextb"
+        StateError, match=f"expected version {SCHEMA_VERSION} of the ledger .* got 1; run the nextb"
     ):
         SqliteLedger.open(path)
-    with pytest.raises(StateError, match="expected version 3 of the ledger .* or choose another"):
+    with pytest.raises(
+        StateError, match=f"expected version {SCHEMA_VERSION} of the ledger .* or choose another"
+    ):
         SqliteReader.open(path)
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,9 @@ import agents
 from agents.load import compile_agent, load_workspace
 from agents.revision import Revision
 from agents.spec import Agent, Workspace
+from agents.yamlsource import read_yaml
+from simulators.market.load import read_spec
+from simulators.market.market import Market
 from simulators.world import World
 from simulators.worlds import create_world
 
@@ -96,3 +99,23 @@ async def _answer(
     writer.write(f"{start}\r\n\r\n".encode() + content)
     await writer.drain()
     return True
+
+
+MakeMarket = Callable[..., type[Market]]
+
+
+@pytest.fixture(scope="session")
+def make_market() -> MakeMarket:
+    """Make a market's class of the world in `rich/world.yaml` with some parts replaced."""
+
+    def build(**parts: object) -> type[Market]:
+        document = read_yaml((Path(__file__).parent / "rich" / "world.yaml").read_text(), "").value
+        return cast("type[Market]", type("Made", (Market,), {"spec": read_spec(document | parts)}))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def everything(make_market: MakeMarket) -> type[Market]:
+    """A market with every part."""
+    return make_market()

@@ -13,7 +13,7 @@ import pytest
 from agents.decisions import OutcomeEvent
 from agents.errors import StateError
 from simulators import client as module
-from simulators.client import Server
+from simulators.client import Question, Server
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVENT = OutcomeEvent("o-1", "d-1", "renewed", AT)
@@ -21,7 +21,7 @@ JSON, TEXT, PROBLEM = "application/json", "text/plain", "application/problem+jso
 
 Reply = tuple[int, str, bytes]  # status, content type, body
 Listen = Callable[..., AbstractAsyncContextManager[str]]
-Use = Callable[[Server], Awaitable[dict[str, Any]]]
+Use = Callable[[Server], Awaitable[Any]]
 
 OK: Reply = (200, JSON, b'{"decision_id": "d-1"}')
 BUSY: Reply = (503, PROBLEM, b'{"detail": "starting"}')
@@ -46,21 +46,21 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def call(listen: Listen) -> Callable[[Desk, Use], dict[str, Any]]:
+def call(listen: Listen) -> Callable[[Desk, Use], Any]:
     """Let the client use a desk over a real connection."""
 
-    async def run(desk: Desk, use: Use) -> dict[str, Any]:
+    async def run(desk: Desk, use: Use) -> Any:
         async with listen(desk) as url, aiohttp.ClientSession() as session:
             return await use(Server(session, url))
 
     return lambda desk, use: asyncio.run(run(desk, use))
 
 
-Call = Callable[[Desk, Use], dict[str, Any]]
+Call = Callable[[Desk, Use], Any]
 
 
 def ask(server: Server) -> Awaitable[dict[str, Any]]:
-    return server.decide("key-1", agent="retention", customer="c1", features={"age": 40}, at=AT)
+    return server.decide(Question("key-1", "c1", {"age": 40}), agent="retention", at=AT)
 
 
 def record(server: Server) -> Awaitable[dict[str, Any]]:
@@ -99,7 +99,14 @@ def test_an_outcome_is_sent_with_its_amounts_or_its_customer(call: Call) -> None
 
 @pytest.mark.parametrize(
     "passing",
-    [BUSY, (502, TEXT, b"bad gateway"), (504, TEXT, b"late"), (404, TEXT, b"no route"), CUT],
+    [
+        BUSY,
+        (429, PROBLEM, b"slow down"),
+        (502, TEXT, b"bad gateway"),
+        (504, TEXT, b"late"),
+        (404, TEXT, b"no route"),
+        CUT,
+    ],
 )
 def test_what_may_pass_is_tried_again_with_the_same_request(
     call: Call, passing: Reply | None
@@ -137,3 +144,66 @@ def test_a_refusal_is_not_tried_again(call: Call, refusal: Reply) -> None:
     with pytest.raises(StateError, match=message):
         call(desk, record)
     assert len(desk.requests) == 1
+
+
+QUESTIONS = [Question("key-1", "c1", {"age": 40}), Question("key-2", "c2", {}, "banner")]
+
+
+def ask_many(server: Server) -> Awaitable[list[dict[str, Any]]]:
+    return server.decide_many(QUESTIONS, agent="retention", at=AT)
+
+
+def test_many_decisions_are_asked_for_in_one_request_line_by_line(call: Call) -> None:
+    lines = b'{"decision_id": "d-1"}\n{"decision_id": "d-2"}\n'
+    desk = Desk(CUT, (200, "application/x-ndjson", lines))
+    assert call(desk, ask_many) == [{"decision_id": "d-1"}, {"decision_id": "d-2"}]
+    body = {
+        "agent": "retention",
+        "at": "2026-03-02T09:00:00+00:00",
+        "decisions": [
+            {"key": "key-1", "customer": "c1", "features": {"age": 40}},
+            {"key": "key-2", "customer": "c2", "features": {}, "placement": "banner"},
+        ],
+    }
+    assert desk.requests == [("/v1/decisions/batch", None, body)] * 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            b'{"decision_id": "d-1"}\n{"customer": "c2", "title": "Unfit", "detail": "no age"}\n',
+            "got 1 of 2 lines; the first problem was Unfit: no age",
+        ),
+        (b'{"decision_id": "d-1"}\n', "got 1 of 1 lines; was the connection cut[?]"),
+    ],
+)
+def test_a_line_that_is_no_decision_is_an_error(call: Call, lines: bytes, said: str) -> None:
+    message = f"^expected 2 decisions of POST /v1/decisions/batch, {said}$"
+    with pytest.raises(StateError, match=message):
+        call(Desk((200, JSON, lines)), ask_many)
+
+
+def test_many_outcomes_are_sent_in_one_request_and_each_must_be_taken(call: Call) -> None:
+    events = [EVENT, replace(EVENT, outcome_id="o-2")]
+    taken = b'{"outcomes": [{"status": 200}, {"status": 202}]}'
+    unfit = b'{"status": 422, "problem": {"title": "Unfit", "detail": "no such word"}}'
+    desk = Desk((200, JSON, taken), (200, JSON, b'{"outcomes": [{"status": 200}, ' + unfit + b"]}"))
+    call(desk, lambda server: server.record_many(events))
+    (path, _, body), *_ = desk.requests
+    assert path == "/v1/outcomes/batch"
+    assert [each["outcome_id"] for each in body["outcomes"]] == ["o-1", "o-2"]
+    message = "^the server refused 1 of 2 outcomes; the first problem was Unfit: no such word$"
+    with pytest.raises(StateError, match=message):
+        call(desk, lambda server: server.record_many(events))
+
+
+def test_who_expects_refusals_may_try_more_often(listen: Listen) -> None:
+    async def run() -> int:
+        desk = Desk(*[BUSY] * 11, OK)
+        async with listen(desk) as url, aiohttp.ClientSession() as session:
+            server = Server(session, url, tries=12)
+            await ask(server)
+            return server.again
+
+    assert asyncio.run(run()) == 11

@@ -9,13 +9,16 @@ from typer.testing import CliRunner
 import agents
 from agents.checker import check_log
 from agents.errors import DocumentError, StateError, UnknownNameError
+from agents.load import load_workspace
 from simulators.commands import app
+from simulators.worlds import WORLDS, default_world
 
 EXAMPLE = Path(agents.__file__).parent / "examples" / "telecom"
 
 
 def simulate(*options: str) -> str:
-    words = ["--workspace", str(EXAMPLE), "--customers", "60", "--rounds", "2", *options]
+    size = () if "--days" in options else ("--rounds", "2")
+    words = ["simulate", "--workspace", str(EXAMPLE), "--customers", "60", *size, *options]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
@@ -54,7 +57,7 @@ def test_the_log_is_written(tmp_path: Path) -> None:
         (
             ("--world", "mars"),
             UnknownNameError,
-            "there is no world 'mars'; use one of: generic, retention",
+            "there is no world 'mars'; use one of: airline, bank",
         ),
         (("--policy", "unifrom"), UnknownNameError, "did you mean 'uniform'"),
         (("--workspace", "nowhere"), DocumentError, "there is no such file"),
@@ -95,8 +98,10 @@ def test_every_example_has_its_market_without_naming_it(
 ) -> None:
     folder, log = str(EXAMPLE.parent / example), str(tmp_path / "log")
     printed = simulate("--workspace", folder, "--agent", agent, "--log", log)
-    world = "retention" if example == "telecom" else "generic"
-    assert f"per 1,000 customers, agent {agent}, world {world}" in printed
+    revision = load_workspace(EXAMPLE.parent / example).revisions[agent]
+    world = default_world(revision)
+    assert world == "generic" or WORLDS[world].made_for[0] == example
+    assert f"per 1,000 customers, agent {agent}, world {world}" in " ".join(printed.split())
     assert "treatment" in printed
     table = pq.read_table(tmp_path / "log" / "decisions.parquet")
     assert not list(check_log(table, EXAMPLE.parent / example))
@@ -115,3 +120,24 @@ def test_any_market_that_fits_may_be_chosen() -> None:
             "--workspace", str(EXAMPLE.parent / "bank"), "--agent", "savings",
             "--world", "retention",
         )  # fmt: skip
+
+
+def test_a_market_lasts_as_many_days_as_one_says(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    printed = simulate("--world", "telecom", "--days", "15", "--every", "5d", "--log", str(log))
+    assert "wrote 180 decisions to" in printed  # three rounds of 60
+    with pytest.raises(ValueError, match="^expected rounds or days, got both, 2 and 14$"):
+        simulate("--days", "14", "--rounds", "2")
+    with pytest.raises(ValueError, match="expected a positive duration such as"):
+        simulate("--every", "soon")
+
+
+def test_a_world_brings_its_own_agent_where_there_is_no_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["simulate", "--world", "bank", "--customers", "20", "--rounds", "1"]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "agent savings, world bank" in result.output
+    with pytest.raises(DocumentError, match="there is no such file"):
+        CliRunner().invoke(app, ["simulate"], catch_exceptions=False)

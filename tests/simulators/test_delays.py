@@ -48,3 +48,19 @@ def test_an_outcome_at_the_last_moment_still_counts() -> None:
 def test_weights_must_sum_to_one() -> None:
     with pytest.raises(ValueError, match=r"^components: expected weights that sum to 1, got 0.9$"):
         Delay((Lognormal(0.5, 1.0, 1.0), Lognormal(0.4, 1.0, 1.0)))
+
+
+def test_many_delays_are_those_of_one_each() -> None:
+    rng = np.random.default_rng(5)
+    windows = rng.choice([1, 60_000_000, 3 * 86_400_000_000, 10**15], 400)
+    which, when = rng.random((2, 400))
+    which[:4], when[:4] = (
+        (0.0, 0.0, 1.0 - 2.0**-53, 0.3),
+        (0.0, 1.0 - 2.0**-53, 0.5, 1.0 - 2.0**-53),
+    )
+    many = MIXED.within_many(windows, which, when)
+    for place in range(400):
+        window = timedelta(microseconds=int(windows[place]))
+        alone = MIXED.within(window, which[place], when[place])
+        assert alone == timedelta(microseconds=int(many[place]))
+    assert MIXED.within_many(*(np.empty(0, dtype=t) for t in (np.int64, float, float))).size == 0

@@ -18,6 +18,7 @@ from agents.errors import StateError
 from agents.revision import Revision
 from agents.units import parse_instant
 from simulators.drive import DriveResult, drive, drive_with, slices, write_truth
+from simulators.traffic import Traffic
 from simulators.world import World
 from simulators.worlds import create_world
 
@@ -37,13 +38,28 @@ class Desk:
         self.decisions: list[tuple[str, dict[str, Any]]] = []
         self.outcomes: list[dict[str, Any]] = []
         self.clock: list[datetime] = []
+        self.log: list[dict[str, Any]] = []
 
     def __call__(
         self, path: str, headers: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, str, bytes]:
-        self.clock.append(parse_instant(body["at"]))
+        self.log.append(body)
+        told = body.get("outcomes", [body])
+        self.clock += [parse_instant(each["at"]) for each in told]
         if path == "/v1/decisions":
             answer = self.decide(headers["idempotency-key"], body)
+        elif path == "/v1/decisions/batch":
+            lines = [
+                self.decide(line["key"], line | {"at": body["at"]}) for line in body["decisions"]
+            ]
+            return (
+                200,
+                "application/x-ndjson",
+                b"\n".join(json.dumps(each).encode() for each in lines),
+            )
+        elif path == "/v1/outcomes/batch":
+            self.outcomes += body["outcomes"]
+            answer = {"outcomes": [{"status": 200} for _ in body["outcomes"]]}
         else:
             self.outcomes.append(body)
             answer = {"outcome_id": body["outcome_id"], "counted": True, "replayed": False}
@@ -151,8 +167,8 @@ def test_concurrency_changes_nothing_but_the_pace(
     world: World, revision: Revision, run: Run
 ) -> None:
     slow, fast = Desk(revision), Desk(revision)
-    first = run(world, slow, concurrency=1)
-    second = run(world, fast, concurrency=16)
+    first = run(world, slow, traffic=Traffic(concurrency=1))
+    second = run(world, fast, traffic=Traffic(concurrency=16))
     assert first.decision_ids == second.decision_ids
     assert np.array_equal(first.expected, second.expected)
     assert [e.outcome_id for e in first.outcomes] == [e.outcome_id for e in second.outcomes]
@@ -193,12 +209,12 @@ def test_another_revision_on_the_server_is_refused(
 def test_no_server_is_said_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulators.client.FIRST_PAUSE_S", 0.001)
     with pytest.raises(StateError, match=r"^the server at http://127.0.0.1:9/? did not answer"):
-        drive(world, "http://127.0.0.1:9", concurrency=2)
+        drive(world, "http://127.0.0.1:9", traffic=Traffic(concurrency=2))
 
 
 def test_a_concurrency_below_one_is_refused(world: World, desk: Desk, run: Run) -> None:
     with pytest.raises(ValueError, match=r"^concurrency: expected at least 1, got 0$"):
-        run(world, desk, concurrency=0)
+        run(world, desk, traffic=Traffic(concurrency=0))
 
 
 def test_the_truth_is_written_beside_the_decisions(
@@ -215,3 +231,78 @@ def test_the_truth_is_written_beside_the_decisions(
     assert np.array_equal(np.array(table["expected_rewards"].to_pylist()), result.expected)
     drawn = [world.revision.index(name) for name in table["action"].to_pylist()]
     assert drawn == result.actions.tolist()
+
+
+def test_an_instant_of_a_market_is_a_slice(revision: Revision) -> None:
+    world = create_world("telecom", revision, customers=80, rounds=2, seed=2)
+    for begin, meetings in slices(world):
+        assert {meeting.at for meeting in meetings} == {begin}
+
+
+@pytest.mark.parametrize("name", ["retention", "telecom"])
+def test_what_reached_the_company_before_a_meeting_is_told_before_it(
+    revision: Revision, desk: Desk, run: Run, name: str
+) -> None:
+    world = create_world(name, revision, customers=150, rounds=12, every=timedelta(days=1), seed=3)
+    result = run(world, desk, traffic=Traffic(concurrency=1))
+    order = {body["outcome_id"]: place for place, body in reversed([*enumerate(desk.log)])
+             if "outcome_id" in body}  # fmt: skip
+    met = {(b["customer"], b["at"]): i for i, b in enumerate(desk.log) if "customer" in b}
+    by_id = {d.decision_id: d for d in result.decisions}
+    seen = 0
+    for event in result.outcomes:
+        who = world.customer_id(by_id[event.decision_id].customer)
+        for (customer, at), place in met.items():
+            if customer == who and event.at < parse_instant(at):
+                late = world.every / 2 if name == "telecom" else timedelta(0)
+                if event.at + late < parse_instant(at):
+                    assert order[event.outcome_id] < place
+                    seen += 1
+    assert seen > 20
+
+
+def test_noise_of_a_market_is_told_late_and_twice(
+    revision: Revision, everything: type[World], run: Run
+) -> None:
+    world = everything(revision, customers=200, rounds=6, seed=4)
+    desk = Desk(revision)
+    result = run(world, desk)
+    told = Counter(event.outcome_id for event in result.outcomes)
+    assert set(told.values()) == {1, 2}
+    double = sum(1 for count in told.values() if count == 2)
+    spread = (len(told) * 0.2 * 0.8) ** 0.5
+    assert double == pytest.approx(0.2 * len(told), abs=4 * spread)
+    assert [o["outcome_id"] for o in desk.outcomes] == [e.outcome_id for e in result.outcomes]
+    instants = [event.at for event in result.outcomes]
+    assert instants != sorted(instants)  # out of order, each with its true instant
+
+
+def test_batches_bring_the_same_as_one_by_one(revision: Revision, run: Run) -> None:
+    world = create_world("telecom", revision, customers=120, rounds=3, seed=3)
+    alone, together = Desk(revision), Desk(revision)
+    first = run(world, alone)
+    second = run(world, together, traffic=Traffic(batch=7))
+    assert first.decision_ids == second.decision_ids
+    assert np.array_equal(first.actions, second.actions)
+    assert Counter(e.outcome_id for e in first.outcomes) == Counter(
+        e.outcome_id for e in second.outcomes
+    )
+
+
+@pytest.mark.parametrize("batch", [0, 20])
+def test_some_are_asked_twice_and_must_be_answered_alike(
+    world: World, revision: Revision, run: Run, batch: int
+) -> None:
+    desk = Desk(revision)
+    result = run(world, desk, traffic=Traffic(twice=0.5, batch=batch))
+    keys = Counter(key for key, _ in desk.decisions)
+    assert sum(1 for count in keys.values() if count == 2) == result.repeated
+    assert result.repeated == pytest.approx(120, abs=4 * (240 * 0.25) ** 0.5)
+
+    class Forgetful(Desk):
+        def decide(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer = super().decide(key, body)
+            return answer | {"decision_id": f"{len(self.decisions)}"}
+
+    with pytest.raises(StateError, match="^expected the same decision twice under the same"):
+        run(world, Forgetful(revision), traffic=Traffic(twice=0.5, batch=batch))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -13,6 +15,7 @@ from agents.errors import StateError
 from agents.revision import Revision
 from agents.spec import CustomerField
 from simulators.env import CustomerEnv, Observation
+from simulators.wrappers import FlattenMarket
 
 
 def play(env: CustomerEnv, seed: int, *, masked: bool = True) -> list[tuple[Observation, float]]:
@@ -27,9 +30,82 @@ def play(env: CustomerEnv, seed: int, *, masked: bool = True) -> list[tuple[Obse
     return steps
 
 
-def test_the_registered_environment_passes_gymnasiums_checker() -> None:
-    env = gymnasium.make("nextbest/Retention-v0")
+@pytest.mark.parametrize("name", [name for name in gymnasium.registry if "nextbest/" in name])
+def test_a_registered_environment_passes_gymnasiums_checker(name: str) -> None:
+    env = gymnasium.make(name)
     check_env(env.unwrapped, skip_render_check=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
+def test_a_flattened_market_passes_gymnasiums_checker() -> None:
+    check_env(FlattenMarket(CustomerEnv("telecom")), skip_render_check=True)
+
+
+def test_gymnasiums_own_flattening_fits_as_well() -> None:
+    env = gymnasium.wrappers.FlattenObservation(gymnasium.make("nextbest/Telecom-v0"))
+    observation, _ = env.reset(seed=3)
+    assert env.observation_space.contains(observation)
+
+
+def test_only_a_customer_can_be_flattened() -> None:
+    other = gymnasium.make("CartPole-v1")
+    with pytest.raises(ValueError, match=r"^expected a CustomerEnv, got CartPoleEnv$"):
+        FlattenMarket(cast("gymnasium.Env[Observation, np.int64]", other))
+
+
+def test_a_market_of_several_customers_brings_them_in_turn() -> None:
+    several = CustomerEnv("telecom", customers=3, rounds=2)
+    bills = [play(several, seed=5)[0][0]["customer"]["monthly_bill"][0]]
+    bills += [several.reset()[0]["customer"]["monthly_bill"][0] for _ in range(4)]
+    assert len(set(bills)) == 5
+    again = [several.reset(seed=5)[0]["customer"]["monthly_bill"][0]]
+    again += [several.reset()[0]["customer"]["monthly_bill"][0] for _ in range(4)]
+    assert bills == again
+
+
+def test_everybody_can_be_met_at_one_hour() -> None:
+    env = CustomerEnv("telecom", hour=9, every=timedelta(days=1))
+    hours = [float(observation["hour"][0]) for observation, _ in play(env, seed=6)]
+    assert set(hours) == {9.0}
+
+
+def test_without_guardrails_nothing_is_barred() -> None:
+    env = CustomerEnv("telecom", guardrails=False)
+    _, info = env.reset(seed=6)
+    assert info["action_mask"].all()
+    assert env.action_masks().all()
+    assert env.reasons() == ("",) * 25
+    *_, info = env.step(np.int64(24))
+    assert info["barred"] == ""
+
+
+def test_reasons_and_masks_speak_of_the_same_actions() -> None:
+    env = CustomerEnv("telecom")
+    _, info = env.reset(seed=6)
+    assert [not reason for reason in env.reasons()] == env.action_masks().tolist()
+    assert env.action_masks().tolist() == info["action_mask"].astype(bool).tolist()
+
+
+def test_entries_of_unknown_fields_are_zero() -> None:
+    env = CustomerEnv("telecom")
+    layout = env.layout
+    for seed in range(200):
+        observation, _ = env.reset(seed=seed)
+        vector = dict(zip(layout.names, layout.vector(observation).tolist(), strict=True))
+        if not vector["data_used_share is known"]:
+            assert vector["data_used_share"] == 0.0
+            assert vector["plan=basic"] + vector["plan=plus"] + vector["plan=unlimited"] == 1.0
+            return
+    raise AssertionError("every customer's use of data is known")
+
+
+def test_fields_of_every_type_fit_the_layout(rich: Revision) -> None:
+    env = CustomerEnv("generic", rich)
+    names = env.layout.names
+    for seed in range(30):
+        observation, _ = env.reset(seed=seed)
+        vector = env.layout.vector(observation)
+        assert env.layout.space.contains(vector), dict(zip(names, vector.tolist(), strict=True))
 
 
 def test_an_edited_agent_passes_gymnasiums_checker(edited: Callable[[str, str], Revision]) -> None:

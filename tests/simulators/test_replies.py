@@ -10,6 +10,7 @@ from agents.catalog import example_folder
 from agents.load import load_workspace
 from agents.revision import Revision
 from agents.spec import CustomerEvent, Workspace
+from agents.tabular.columns import instant_of, microseconds
 from policies.hybrid import HybridThompson
 from policies.state import unpack
 from policies.uniform import Uniform
@@ -128,3 +129,18 @@ def test_guardrails_of_later_decisions_hear_of_them(
     heard = [any(event.event == word for event in d.context.events) for d in run.decisions]
     assert any(barred)
     assert all(known for bar, known in zip(barred, heard, strict=True) if bar)
+
+
+def test_many_contacts_are_followed_by_what_follows_each_alone(rich: Revision) -> None:
+    replies = Replies(with_events(rich, *EVENTS), outcomes=(), seed=1)
+    rng = np.random.default_rng(2)
+    customers, rounds = rng.integers(0, 99, (2, 300))
+    sent = microseconds(SENT) + rng.integers(0, 10**12, 300)
+    found = replies.after_many(customers, rounds, sent)
+    names = replies.words
+    for place in range(300):
+        mine = found.row == place
+        pairs = zip(found.word[mine].tolist(), found.at[mine].tolist(), strict=True)
+        due = replies.after(int(customers[place]), int(rounds[place]), instant_of(int(sent[place])))
+        assert [(names[word], instant_of(at)) for word, at in pairs] == due
+    assert replies.after_many(customers[:0], rounds[:0], sent[:0]).row.size == 0

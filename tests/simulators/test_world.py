@@ -13,7 +13,7 @@ from agents.memory import Memory
 from agents.revision import Revision
 from policies.decide import decide
 from policies.uniform import Uniform
-from simulators.world import Happening, World, WorldOptions
+from simulators.world import Happening, Reported, World, WorldOptions
 from simulators.worlds import create_world
 
 DAY = timedelta(days=1)
@@ -149,3 +149,13 @@ def test_customers_may_be_served_from_several_threads(revision: Revision) -> Non
         outcomes.append(found)
     assert outcomes[0] == outcomes[1]
     assert any(outcomes[0].values())
+
+
+def test_what_happens_reaches_the_company_at_once_unless_a_market_says_otherwise(
+    world: World,
+) -> None:
+    at = world.opportunity(0, 0)
+    happenings = [Happening("renewed", at), Happening("complained", at + timedelta(hours=1))]
+    assert world.reported(0, 0, happenings) == [Reported(h.at, h) for h in happenings]
+    assert world.memoryless
+    assert world.leaves == frozenset()

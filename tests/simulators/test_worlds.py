@@ -6,12 +6,13 @@ import pytest
 
 from agents.errors import UnknownNameError
 from agents.revision import Revision
+from simulators.examples import example_revision
 from simulators.worlds import WORLDS, create_world, default_world
 
 
-def test_every_world_is_built_by_its_name(revision: Revision) -> None:
+def test_every_world_is_built_by_its_name() -> None:
     for name, world in WORLDS.items():
-        built = create_world(name, revision, customers=2)
+        built = create_world(name, example_revision(*world.made_for), customers=2)
         assert type(built) is world
         assert built.name == name
 

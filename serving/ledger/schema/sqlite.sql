@@ -1,63 +1,46 @@
 -- The embedded ledger. Instants are microseconds since 1970 (UTC); bodies are JSON.
--- What is removed from the log takes with it all that was indexed of it.
+-- What is removed from the log takes the rows that refer to it along; those of `past`, which grows
+-- with each decision, are removed beside it and cost no index by position.
 
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
-    at INTEGER,      -- from when its age counts; null if it is kept for good
-    closes INTEGER,  -- until when it is needed, whatever its age
-    customer TEXT,   -- whom it is about, if anybody
-    body BLOB NOT NULL
+    at INTEGER,        -- from when its age counts; null if it is kept for good
+    closes INTEGER,    -- until when it is needed, whatever its age
+    customer TEXT,     -- whom it is about, if anybody
+    id TEXT,           -- of a decision or an outcome
+    key TEXT,          -- under which a decision was asked for
+    decision_id TEXT,  -- which an outcome followed; null if it followed none
+    request BLOB,      -- fingerprint of what asked for a decision or reported an outcome
+    record BLOB NOT NULL
 ) STRICT;
+
+CREATE INDEX IF NOT EXISTS log_kind ON log (kind);
 
 CREATE INDEX IF NOT EXISTS log_age ON log (at, closes) WHERE at IS NOT NULL;
 
-CREATE INDEX IF NOT EXISTS log_customer ON log (customer, position) WHERE customer IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS log_decision ON log (id) WHERE kind = 'decision';
 
-CREATE TABLE IF NOT EXISTS decision (
-    decision_id TEXT PRIMARY KEY,
-    key TEXT UNIQUE,
-    request BLOB NOT NULL,
-    position INTEGER NOT NULL UNIQUE REFERENCES log (position) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (id) WHERE kind = 'outcome';
 
-CREATE TABLE IF NOT EXISTS contact (
+CREATE UNIQUE INDEX IF NOT EXISTS log_key ON log (key) WHERE key IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS log_followed ON log (decision_id) WHERE decision_id IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS past (  -- one row for each of the log that is about a customer
     customer TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    position INTEGER NOT NULL UNIQUE REFERENCES log (position) ON DELETE CASCADE,
-    decision_id TEXT NOT NULL,
-    agent TEXT NOT NULL,
-    offer TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    action TEXT NOT NULL,
-    includes TEXT NOT NULL,  -- names of offers, a space between
+    at INTEGER NOT NULL,        -- as in the log
+    position INTEGER NOT NULL,  -- in the log
+    event TEXT,         -- its word; empty: a contact; null: neither, or no longer
+    decision_id TEXT,   -- this and what follows: of the contact, or of what the event followed
+    agent TEXT,
+    offer TEXT,
+    kind TEXT,
+    channel TEXT,
+    action TEXT,
+    includes TEXT,      -- names of offers, a space between
     PRIMARY KEY (customer, at, position)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS event (
-    customer TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    position INTEGER NOT NULL UNIQUE REFERENCES log (position) ON DELETE CASCADE,
-    event TEXT NOT NULL,
-    decision_id TEXT NOT NULL,  -- this and what follows: empty if it followed nothing
-    agent TEXT NOT NULL,
-    offer TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    action TEXT NOT NULL,
-    includes TEXT NOT NULL,
-    PRIMARY KEY (customer, at, position)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS outcome (
-    outcome_id TEXT PRIMARY KEY,
-    decision_id TEXT NOT NULL,  -- empty if it followed none
-    request BLOB NOT NULL,
-    position INTEGER NOT NULL UNIQUE REFERENCES log (position) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX IF NOT EXISTS outcome_decision ON outcome (decision_id, position);
 
 CREATE TABLE IF NOT EXISTS usage (
     counter TEXT NOT NULL,

@@ -1,5 +1,4 @@
--- The shared ledger. Instants are microseconds since 1970 (UTC); bodies are JSON.
--- What is removed from the log takes with it all that was indexed of it.
+-- The first schema of the shared ledger; `postgres_0002.sql` changes it.
 
 CREATE TABLE log (
     position bigint PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""After `python -m policies.precompile` there is nothing left to compile."""
+"""After the two commands with which `make setup` ends there is nothing left to compile."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import sys
 
 LEFT = """
 import importlib, pkgutil, runpy
-import policies
+import policies, simulators
 from numba.core.dispatcher import Dispatcher
 
-runpy.run_module("policies.precompile", run_name="__main__")
-names = [found.name for found in pkgutil.iter_modules(policies.__path__)]
-modules = [importlib.import_module(f"policies.{name}") for name in names]
+for room in policies, simulators:  # the second compiles what only markets call of the first
+    runpy.run_module(f"{room.__name__}.precompile", run_name="__main__")
+names = [
+    found.name for room in (policies, simulators)
+    for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+    if not found.name.startswith("simulators.benchmarks")  # scripts
+]
+modules = [importlib.import_module(name) for name in names]
 kernels = {k for m in modules for k in vars(m).values() if isinstance(k, Dispatcher)}
 within = {name for kernel in kernels for name in kernel.py_func.__code__.co_names}
 for kernel in kernels:

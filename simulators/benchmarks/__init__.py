@@ -1,0 +1,1 @@
+"""Measurements of the simulators: `python -m simulators.benchmarks`."""
