@@ -8,7 +8,6 @@ from pathlib import Path
 from agents.errors import UnknownNameError, did_you_mean
 from agents.load import load_workspace
 from agents.revision import Revision
-from simulators.examples import example_revision
 from simulators.worlds import world_class
 
 WORKSPACE = Path("workspace")
@@ -28,7 +27,7 @@ def choose_agents(workspace: Path | None, world: str | None = None) -> Mapping[s
         DocumentError: there is no such workspace, or it is wrong.
     """
     if workspace is None and not WORKSPACE.is_dir() and world is not None:
-        revision = example_revision(*world_class(world).made_for)
+        revision = world_class(world).usual_revision()
         return {revision.agent.agent: revision}
     return load_workspace(workspace or WORKSPACE).revisions
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from agents.revision import Revision
-from simulators.examples import example_revision
 from simulators.market.chance import Ints
 from simulators.market.market import Market
 from simulators.observations import learnable
@@ -91,8 +90,7 @@ def setting(
     usual = (_ROUNDS, WEEK)
     if kind is not None and issubclass(kind, Market):
         usual = kind.spec.rounds, kind.spec.every
-    made_for = World.made_for if kind is None else kind.made_for
-    revision = revision or example_revision(*made_for)
+    revision = revision or (World if kind is None else kind).usual_revision()
     learnable(revision)
     create_world(world, revision, customers=_TRIED, rounds=1)
     return Setting(

@@ -16,7 +16,6 @@ class Purpose(IntEnum):
     TIMETABLE = 1
     RESPONSES = 2
     PLACEMENTS = 3
-    REPLIES = 4
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

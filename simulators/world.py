@@ -15,6 +15,7 @@ from agents.memory import Memory
 from agents.revision import Revision
 from agents.units import require_utc
 from simulators.delays import Delay
+from simulators.examples import example_revision
 from simulators.happenings import Happening, Reported
 from simulators.reports import reports_of
 from simulators.streams import Purpose, stream
@@ -259,6 +260,11 @@ class World(ABC):
         closes = at + self.windows[outcome]
         origin = sent if sent < closes else at
         return origin + self.delays[outcome].within(closes - origin, which, when)
+
+    @classmethod
+    def usual_revision(cls) -> Revision:
+        """Return the agent that the market was made for."""
+        return example_revision(*cls.made_for)
 
     @classmethod
     def suits(cls, revision: Revision) -> bool:

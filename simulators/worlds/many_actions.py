@@ -151,6 +151,11 @@ class ManyActions(Market):
     spec: ClassVar[WorldSpec] = later(_spec)
 
     @classmethod
+    def usual_revision(cls) -> Revision:
+        """Return the agent with the 500 actions."""
+        return catalogue_revision()
+
+    @classmethod
     def suits(cls, revision: Revision) -> bool:
         """Say whether it is the agent with the 500 actions."""
         names = revision.workspace.workspace, revision.agent.agent

@@ -10,7 +10,6 @@ import pytest
 from simulators.compare.arms import arm, with_learner, without_floor
 from simulators.compare.kpis import paired
 from simulators.compare.life import Life, live, live_best
-from simulators.examples import example_revision
 from simulators.market.market import Market
 from simulators.worlds import WORLDS, create_world
 
@@ -20,7 +19,7 @@ HOSTILE = {"zero_uplift", "tiny_data", "confounded", "many_actions"}
 
 def lives(name: str, customers: int = 1_000, rounds: int = 5) -> tuple[Life, Life, Life]:
     """Let the oracle, the agent and the uniform policy live with the same customers."""
-    own = arm(example_revision(*WORLDS[name].made_for))
+    own = arm(WORLDS[name].usual_revision())
     arms = without_floor(own), own, with_learner(own, "uniform")
     best, learned, uniform = (
         create_world(name, each.revision, customers=customers, rounds=rounds, seed=4)
