@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agents.revision import Revision
 from policies.registry import policy_class
+from simulators.offline.yardstick import without_floor as bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +91,7 @@ def without_floor(base: Arm) -> Arm:
     Args:
         base: what it is like otherwise.
     """
-    policy = base.revision.agent.policy.model_copy(update={"floor": 0.0})
-    agent = base.revision.agent.model_copy(update={"policy": policy})
-    return Arm(f"{base.name}: no floor", Revision(base.revision.workspace, agent))
+    return Arm(f"{base.name}: no floor", bare(base.revision))
 
 
 def distinct(arms: Sequence[Arm]) -> tuple[Arm, ...]:

@@ -18,6 +18,7 @@ from simulators.compare.reach import reach
 from simulators.market.market import Market
 from simulators.offline.oracle import Oracle
 from simulators.offline.play import play
+from simulators.offline.yardstick import best_of, priced
 from simulators.results import Rollout
 from simulators.rollout import Progress, rollout
 from simulators.world import World
@@ -86,10 +87,17 @@ def live_untouched(world: World, *, progress: Progress | None = None) -> Life:
     return _rolled(world, "none", Uniform(), Group.CONTROL, progress, checked=False)
 
 
-def live_best(world: World, *, progress: Progress | None = None) -> Life:
-    """Let the action of the highest true expected reward be taken, within the guardrails."""
+def live_best(world: World, *, look_ahead: bool = True, progress: Progress | None = None) -> Life:
+    """Let the action of the highest true expected reward be taken, within the guardrails.
+
+    Args:
+        world: bound to a revision without holdout and floor.
+        look_ahead: whether the oracle learns first what price of a contact pays, in a `Market`.
+        progress: called with the number of decisions made so far.
+    """
     if isinstance(world, Market):
-        return life_of(world, "oracle", Oracle(world), None, progress)
+        price = best_of(priced(world)) if look_ahead else 0.0
+        return life_of(world, "oracle", Oracle(world, price), None, progress)
     return _rolled(world, "oracle", Oracle(world), None, progress, checked=False)
 
 

@@ -18,6 +18,7 @@ from simulators.offline.play import play
 from simulators.offline.record import Played
 
 Floats = NDArray[np.float64]
+Priced = dict[float, Floats]
 
 _SHARES = (0.2, 0.4, 0.6, 0.8)  # of the gains, at which prices are tried first
 _REFINED = 2  # times that the two neighbours' middles are tried
@@ -127,31 +128,42 @@ def yardstick(market: Market, *, look_ahead: bool = True) -> Yardstick:
         >>> float(found.oracle.sum()) >= float(found.myopic.sum()) > float(found.none.sum())
         True
     """
-    bare = again(market, _without_floor(market.revision))
+    bare = again(market, without_floor(market.revision))
     none = true_values(play(bare, Uniform(), group=Group.CONTROL, learn=False))
-    first = play(bare, Oracle(bare), group=Group.TREATMENT, learn=False)
-    myopic = true_values(first)
-    best = 0.0, myopic
-    if look_ahead:
-        gains = first.decided.best - first.decided.none
-        if (gains > 0.0).any():
-            best = _search(bare, np.quantile(gains[gains > 0.0], _SHARES).tolist(), myopic)
-    return Yardstick(none, best[1], best[0], myopic)
+    worth = priced(bare) if look_ahead else {0.0: value_of(bare, Oracle(bare), learn=False)}
+    price = best_of(worth)
+    return Yardstick(none, worth[price], price, worth[0.0])
 
 
-def _search(market: Market, prices: list[float], myopic: Floats) -> tuple[float, Floats]:
-    """Return the best price of contact among some and those between, and what it earns."""
-    tried = {0.0: myopic}
+def priced(market: Market) -> Priced:
+    """Search the price of contact at which the oracle earns most, from 0 on.
+
+    Args:
+        market: bound to a revision without an exploration floor; it begins anew.
+
+    Returns:
+        What each customer is worth, (C,), by every price that was tried, 0 among them.
+    """
+    first = play(market, Oracle(market), group=Group.TREATMENT, learn=False)
+    tried = {0.0: true_values(first)}
+    gains = first.decided.best - first.decided.none
+    if not (gains > 0.0).any():
+        return tried
+    prices: list[float] = np.quantile(gains[gains > 0.0], _SHARES).tolist()
     for _ in range(1 + _REFINED):
         for price in prices:
             if price not in tried:
                 tried[price] = value_of(market, Oracle(market, price), learn=False)
-        best = max(tried, key=lambda price: float(tried[price].sum()))
-        known = sorted(tried)
+        best, known = best_of(tried), sorted(tried)
         place = known.index(best)
         near = known[max(place - 1, 0) : place + 2]
         prices = [(best + other) / 2.0 for other in near if other != best]
-    return best, tried[best]
+    return tried
+
+
+def best_of(tried: Priced) -> float:
+    """Return the price that earns most."""
+    return max(tried, key=lambda price: float(tried[price].sum()))
 
 
 def again(market: Market, revision: Revision) -> Market:
@@ -162,7 +174,8 @@ def again(market: Market, revision: Revision) -> Market:
     )  # fmt: skip
 
 
-def _without_floor(revision: Revision) -> Revision:
+def without_floor(revision: Revision) -> Revision:
+    """Take an agent's exploration floor away, for one who has nothing to learn."""
     policy = revision.agent.policy.model_copy(update={"floor": 0.0})
     agent = revision.agent.model_copy(update={"policy": policy})
     return Revision(revision.workspace, agent)

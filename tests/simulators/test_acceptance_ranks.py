@@ -26,7 +26,7 @@ def lives(name: str, customers: int = 1_000, rounds: int = 5) -> tuple[Life, Lif
         for each in arms
     )
     return (
-        live_best(best),
+        live_best(best, look_ahead=False),
         live(learned, arms[1], checked=False),
         live(uniform, arms[2], checked=False),
     )
