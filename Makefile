@@ -44,7 +44,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 
 # those that start a whole server on Ray have the machine to themselves
 ON_RAY := tests/faults/test_cluster.py tests/faults/test_rolling.py tests/faults/test_stop.py \
-	tests/serving/test_deploy.py tests/test_demo.py
+	tests/serving/test_deploy.py tests/test_demo.py tests/experiments/test_distributed.py
 
 # in the order of collection: the last ones are doctests, which are short, and nobody waits long
 test: lint ## lint, then every test and doctest

@@ -161,8 +161,13 @@ def context_record(context: Context) -> dict[str, Any]:
     }
 
 
+_PLAIN_TYPES = frozenset({bool, int, float, str})
+
+
 def features_record(features: Mapping[str, FeatureValue]) -> dict[str, Any]:
     """Return features as plain values for JSON."""
+    if _PLAIN_TYPES.issuperset(map(type, features.values())):
+        return dict(features)
     return {
         name: _plain(value) if isinstance(value, (datetime, tuple)) else value
         for name, value in features.items()
@@ -174,7 +179,7 @@ def read_context(record: Mapping[str, Any], *, customer: str, at: datetime) -> C
     return Context(
         customer,
         at,
-        {name: _feature(value) for name, value in record["features"].items()},
+        read_features(record["features"]),
         tuple(Contact(**_past(entry)) for entry in record["contacts"]),
         tuple(PastEvent(**_past(entry)) for entry in record["events"]),
         record["usage"],
@@ -182,6 +187,11 @@ def read_context(record: Mapping[str, Any], *, customer: str, at: datetime) -> C
         tuple(record["channels"]),
         tuple(record.get("suppressed", ())),
     )
+
+
+def read_features(record: Mapping[str, Any]) -> dict[str, FeatureValue]:
+    """Rebuild features from `features_record`."""
+    return {name: _feature(value) for name, value in record.items()}
 
 
 def _plain(value: datetime | tuple[str, ...]) -> Any:

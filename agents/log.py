@@ -77,8 +77,10 @@ SCHEMA = pa.schema(
                 )
             ),
         ),
+        pa.field("kept", pa.float64()),  # probability with which the row was kept; null means 1
     ]
 )
+LATER = frozenset({"kept"})  # columns that a log may lack: they came after the first release
 
 
 def hash_customer(key: bytes, customer: str) -> str:
@@ -144,6 +146,7 @@ def log_row(
         "given_back": given_back,
         "late": late,
         "retracted": [dict(each) for each in retracted],
+        "kept": None,
     }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.guardrails import Bar, Guardrail, Moment, Ranking
 
 ALWAYS_ACT = "always_act: another action is allowed"
+_ALLOWED = "_allowed"
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,14 @@ class Mask:
 
     reasons: tuple[str | None, ...]
 
-    @cached_property
+    @property
     def allowed(self) -> NDArray[np.bool_]:
         """Which actions may be drawn; (A,) boolean, at least one of them true."""
-        return np.array([reason is None for reason in self.reasons])  # (A,)
+        known: NDArray[np.bool_] | None = self.__dict__.get(_ALLOWED)
+        if known is None:  # kept without `cached_property`, whose lock costs as much as the array
+            known = np.array([reason is None for reason in self.reasons])  # (A,)
+            self.__dict__[_ALLOWED] = known
+        return known
 
     @cached_property
     def indices(self) -> NDArray[np.intp]:

@@ -68,6 +68,7 @@ class Revision:
         hears: the words of the events that a context must hold, for guardrails and, of responses,
             for learners, who see how many contacts went unanswered.
         counters: what its guardrails count over all customers.
+        window: how long after a decision its outcomes may count.
         zone_field: the customer field that holds the time zone, None if there is none.
         timetable: when contacts decided now are sent, for all channels and windows.
     """
@@ -98,6 +99,7 @@ class Revision:
             (counter, {(self.actions[i].channel, self.actions[i].window) for i in counter.actions})
             for counter in self.counters
         )
+        self.window = max(outcome.window for outcome in agent.outcomes.values())
         self._catalog = Catalog(workspace, agent)
         self._index = {action.id: index for index, action in enumerate(self.actions)}
         self.zone_field = next(

@@ -145,7 +145,9 @@ class Timetable:
         for channel, window in slots:
             weeks[open_week(channels[channel], window)].append((channel, window))
         self._at_once = tuple(weeks.pop(None, ()))
-        self._weeks = tuple((week, tuple(same)) for week, same in weeks.items() if week is not None)
+        self._weeks = tuple(
+            (_Week(week), tuple(same)) for week, same in weeks.items() if week is not None
+        )
         self._last: tuple[datetime | None, str | None, Sends] = (None, None, {})
 
     def sends(self, at: datetime, zone: str | None) -> Sends:
@@ -161,17 +163,40 @@ class Timetable:
 
     def _search(self, at: datetime, zone: str | None) -> Sends:
         sends: dict[Slot, datetime | None] = dict.fromkeys(self._at_once, at)
-        if not self._weeks:
-            return sends
-        local = None if zone is None else at.astimezone(zone_info(zone))
-        minute = 0 if local is None else minute_of_week(local)
         for week, slots in self._weeks:
-            send_at = None
-            if local is not None:
-                send_at = at if week[minute] else _first(week, at, local)
+            send_at = None if zone is None else week.next_open(at, zone)
             for slot in slots:
                 sends[slot] = send_at
         return sends
+
+
+class _Week:
+    """The open minutes of a week, with the last span in each zone in which nothing is sent.
+
+    Where nothing is open from one instant until another, the other is the answer for all between.
+
+    Args:
+        week: as of `week_of`.
+    """
+
+    __slots__ = ("_closed", "_week")
+
+    def __init__(self, week: bytes) -> None:
+        self._week = week
+        self._closed: dict[str, tuple[datetime, datetime]] = {}  # first and end, by zone
+
+    def next_open(self, at: datetime, zone: str) -> datetime | None:
+        """Return what the function of this name does."""
+        closed = self._closed.get(zone)
+        if closed is not None and closed[0] <= at < closed[1]:
+            return closed[1]
+        local = at.astimezone(zone_info(zone))
+        if self._week[minute_of_week(local)]:
+            return at
+        opens = _first(self._week, at, local)
+        if opens is not None:
+            self._closed[zone] = at, opens
+        return opens
 
 
 def _ahead(week: bytes, minute: int) -> int:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.errors import LogError
-from agents.groups import Group
 from agents.revision import Revision
-from experiments.diagnostics import Diagnostics, diagnose
-from experiments.estimators import Estimate, Estimator, find_estimator
-from experiments.intervals import Bounds, clustered_error, envelope_interval
+from experiments.diagnostics import Diagnostics, Health, Verdict, diagnose, judge
+from experiments.estimators import Estimate, Estimator, Pieces, find_estimator, settle
+from experiments.evaluating import check_question
+from experiments.intervals import INTERVALS, Bounds, Interval, Rows, Sample
 from experiments.logs import LoggedDecisions
-from experiments.reward_models import cross_fit
-from experiments.weights import importance_weights
+from experiments.reward_models.ridge import cross_fit
+from experiments.reward_models.robust import fit_robust
+from experiments.tally import Floats, Tally, clusters_of
+from experiments.weighing import Weighed
 
 DEFAULT_ESTIMATORS = ("snips", "dr")
 SNIPS = find_estimator("snips")
+DEFAULT_INTERVAL = INTERVALS["envelope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +31,56 @@ class Evaluation:
 
     Args:
         target: name of the target, for reports.
-        estimates: one for each estimator asked.
+        estimates: one for each estimator asked. Below the limits they are no answer: `shown` is
+            what may be told.
         diagnostics: of this target on this log.
         warnings: in words; empty if nothing speaks against the estimates.
+        asked: the estimators as they were asked for, in the order of `estimates`.
+        forced: whether numbers are told although the verdict is against them.
+        level: nominal coverage of the intervals.
     """
 
     target: str
     estimates: tuple[Estimate, ...]
     diagnostics: Diagnostics
     warnings: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    forced: bool = False
+    level: float = 0.95
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the data support an answer, and if not, what would."""
+        return judge(self.diagnostics, self.estimates)
+
+    @property
+    def shown(self) -> tuple[Estimate, ...]:
+        """The estimates that may be told: none if not supported, unless they were forced."""
+        return self.estimates if self.forced or self.verdict.supported else ()
 
     def by(self, estimator: str) -> Estimate:
-        """Return the estimate of one estimator.
+        """Return the estimate of one estimator, by its name or as it was asked for.
 
         Raises:
             KeyError: it was not asked.
         """
-        return {estimate.estimator: estimate for estimate in self.estimates}[estimator]
+        by_name = dict(zip(self.asked, self.estimates, strict=False))
+        return (by_name | {row.estimator: row for row in self.estimates})[estimator]
 
 
 def evaluate(
     log: LoggedDecisions,
-    target: NDArray[np.float64],
+    target: Floats,
     *,
     name: str = "target",
     estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    interval: Interval = DEFAULT_INTERVAL,
     level: float = 0.95,
     reward_range: Bounds | None = None,
     exclude: Collection[str] = (),
-    q_hat: NDArray[np.float64] | None = None,
+    q_hat: Floats | None = None,
+    mixture: Floats | None = None,
+    health: Health | None = None,
 ) -> Evaluation:
     """Estimate the value of a target policy in currency per decision.
 
@@ -65,12 +89,16 @@ def evaluate(
             drawn from the allowed actions and would falsify the answer.
         target: (N, A) probabilities; see `experiments.targets`.
         name: of the target, for reports.
-        estimators: names from `ESTIMATORS`.
+        estimators: names from `ESTIMATORS`, with or without settings; one whose setting is chosen
+            answers under the name with that setting.
+        interval: around each estimate.
         level: nominal coverage of the intervals.
         reward_range: the least and the greatest reward a decision can have, see `declared_range`;
             without it, or where it is narrower, the observed rewards count.
         exclude: features that the reward model shall not use.
         q_hat: (N, A) predicted rewards; without it a ridge model is cross-fitted if one is needed.
+        mixture: (N,) see `experiments.estimators.balanced.mixture`; `bips` alone asks for it.
+        health: of the log, if it is known, so that several targets need it once.
 
     Raises:
         LogError: no decisions, control decisions, one customer only, or nothing to weigh.
@@ -78,17 +106,16 @@ def evaluate(
         ValueError: a target that is no (N, A) array of distributions.
     """
     asked = [find_estimator(estimator) for estimator in estimators]
-    _check(log, target)
+    check_question(log, target)
     if q_hat is None:
         needed = any(estimator.needs_model for estimator in asked)
-        q_hat = cross_fit(log, exclude=exclude) if needed else np.zeros_like(target)  # (N, A)
-    question = _Question(
-        log, target, q_hat, diagnose(log, target), _limits(log, reward_range),
-        _design_effect(log, SNIPS.terms(log, target, q_hat)), level,
+        q_hat = cross_fit(log, exclude=exclude) if needed else None  # (N, A)
+    robust = fit_robust(log, target, exclude=exclude) if "mrdr" in estimators else None  # (N, A)
+    question = Question(
+        Weighed(log, target, q_hat, mixture, robust), level, interval, reward_range,
+        health or Health.of(log, exclude),
     )  # fmt: skip
-    rows = tuple(question.ask(estimator) for estimator in asked)
-    warnings = tuple(_warnings(rows, question.diagnostics))
-    return Evaluation(name, rows, question.diagnostics, warnings)
+    return question.answer(name, estimators)
 
 
 def declared_range(revision: Revision) -> Bounds:
@@ -102,94 +129,94 @@ def declared_range(revision: Revision) -> Bounds:
     return Bounds(sum(min(v, 0.0) for v in values) - dearest, sum(max(v, 0.0) for v in values))
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What all estimators of one evaluation share; see `evaluate` for the fields."""
+@dataclass(frozen=True)
+class Question:
+    """One target on one log: what all its estimators share, worked out when first asked for.
 
-    log: LoggedDecisions
-    target: NDArray[np.float64]
-    q_hat: NDArray[np.float64]
-    diagnostics: Diagnostics
-    limits: Bounds
-    design_effect: float
-    level: float
+    Args:
+        rows: the log beside the target.
+        level, interval, reward_range: as of `evaluate`.
+        health: of the log.
+    """
+
+    rows: Weighed
+    level: float = 0.95
+    interval: Interval = DEFAULT_INTERVAL
+    reward_range: Bounds | None = None
+    health: Health | None = None
+
+    def answer(self, name: str, estimators: Sequence[str], *, forced: bool = False) -> Evaluation:
+        """Return the answers of some estimators, with the diagnostics and what they mean."""
+        found = self.diagnostics
+        rows = tuple(self.ask(find_estimator(each)) for each in estimators)
+        return Evaluation(
+            name, rows, found, judge(found, rows).warnings, tuple(estimators), forced, self.level
+        )
 
     def ask(self, estimator: Estimator) -> Estimate:
         """Return one estimator's answer."""
-        terms = estimator.terms(self.log, self.target, self.q_hat)  # (N,)
-        value, stderr = float(terms.mean()), clustered_error(terms, self.log.customer)
-        low, high = envelope_interval(
-            value, stderr, importance_weights(self.log, self.target), self.log.reward, self.level,
-            reward_range=self.limits, design_effect=self.design_effect,
-        )  # fmt: skip
+        estimator = self.settled(estimator)
+        pieces = self._pieces(estimator)
+        tally = self.tally(pieces)
+        low, high = self.interval.bounds(self._sample(tally, pieces), self.level)
+        found = self.diagnostics
         return Estimate(
-            estimator.name, value, stderr, low, high, self.diagnostics.ess,
-            self.diagnostics.effective_conversions, len(self.log), self.level,
+            estimator.name, tally.value, tally.stderr, low, high, found.ess,
+            found.effective_conversions, tally.n, self.level,
         )  # fmt: skip
 
+    def terms(self, estimator: Estimator) -> Floats:
+        """Return each decision's share of an estimate, which is their mean; (N,) currency."""
+        pieces = self._pieces(self.settled(estimator))
+        return self.tally(pieces).terms(pieces)
 
-def _design_effect(log: LoggedDecisions, terms: NDArray[np.float64]) -> float:
-    """Return by how much dependence within customers inflates the variance; at least 1."""
-    alone = float(np.var(terms, ddof=1)) / len(log)
-    return max(1.0, clustered_error(terms, log.customer) ** 2 / alone) if alone > 0.0 else 1.0
+    def where(self, kept: NDArray[np.bool_]) -> Question:
+        """Ask the same of some decisions; what is known of the whole log's draws stays known."""
+        health = None if self.health is None else replace(self.health, shift=None)
+        return replace(self, rows=self.rows.where(kept), health=health)
 
+    def settled(self, estimator: Estimator) -> Estimator:
+        """Return an estimator with its setting, chosen on these rows if it has none yet."""
+        return settle(estimator, lambda each: self.tally(self._pieces(each)))
 
-def _limits(log: LoggedDecisions, declared: Bounds | None) -> Bounds:
-    seen = Bounds(min(0.0, float(log.reward.min())), max(0.0, float(log.reward.max())))
-    return seen if declared is None else seen.union(declared)
+    def tally(self, pieces: Pieces) -> Tally:
+        """Add up the pieces by customer."""
+        return Tally.of(pieces, *self.clusters)
 
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Of this target on this log."""
+        return diagnose(self.rows.log, self.rows.target, self.health)
 
-def _check(log: LoggedDecisions, target: NDArray[np.float64]) -> None:
-    control = int(np.count_nonzero(log.group == Group.CONTROL))
-    if control:
-        raise LogError(
-            f"expected decisions of the treatment and random groups only, got {control} of the"
-            " control group; keep the others with log.in_groups('treatment', 'random')"
+    @cached_property
+    def clusters(self) -> tuple[NDArray[np.intp], int]:
+        """The number of each decision's customer, (N,), and how many there are."""
+        return clusters_of(self.rows.log.customer)
+
+    @cached_property
+    def limits(self) -> Bounds:
+        """The least and the greatest reward, declared or seen."""
+        reward = self.rows.log.reward  # (N,)
+        seen = Bounds(min(0.0, float(reward.min())), max(0.0, float(reward.max())))
+        return seen if self.reward_range is None else seen.union(self.reward_range)
+
+    def _pieces(self, estimator: Estimator) -> Pieces:
+        return estimator.pieces(self.rows).standing_for(self.rows.log.stands)
+
+    def _sample(self, tally: Tally, pieces: Pieces) -> Sample:
+        weights, rewards = self.rows.counted, self.rows.log.reward  # (N,)
+        total = float(weights.sum())
+        gain, loss = (
+            float(weights @ np.maximum(sign * rewards, 0.0)) / total if total > 0.0 else 0.0
+            for sign in (1.0, -1.0)
         )
-    if len(set(log.customer.tolist())) < 2:
-        raise LogError(
-            f"expected decisions of at least two customers, got {len(log)} decisions of"
-            f" {len(set(log.customer.tolist()))}"
-        )
-    if target.shape != log.distribution.shape:
-        raise ValueError(
-            f"expected a target of shape {log.distribution.shape} (decisions, actions),"
-            f" got {target.shape}"
-        )
-    sums = target.sum(axis=1)  # (N,)
-    if not np.all(target >= 0.0) or not np.allclose(sums, 1.0, rtol=0.0, atol=1e-6):
-        raise ValueError(
-            "expected a target whose rows are probabilities that sum to 1;"
-            f" got a least value of {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
-        )
-
-
-def _warnings(rows: Sequence[Estimate], diagnostics: Diagnostics) -> list[str]:
-    found = []
-    if not diagnostics.audit.passed:
-        found.append(
-            "the propensity audit failed: actions were not drawn with the logged probabilities;"
-            " believe no estimate from this log"
-        )
-    if not diagnostics.supported:
-        found.append(
-            f"{diagnostics.unsupported:.1%} of the target's probability is on actions that were"
-            " barred or hardly ever drawn; the log says nothing of them"
-        )
-    if any(not row.enough for row in rows):
-        found.append(
-            f"not enough data: {diagnostics.effective_conversions:.1f} effective conversions,"
-            " expected at least 10"
-        )
-    found += _disagreement(rows)
-    return found
-
-
-def _disagreement(rows: Sequence[Estimate]) -> list[str]:
-    by_name = {row.estimator: row for row in rows}
-    if not {"snips", "dr"} <= by_name.keys():
-        return []
-    snips, dr = by_name["snips"], by_name["dr"]
-    if abs(snips.value - dr.value) <= max(snips.stderr, dr.stderr):
-        return []
-    return ["SNIPS and DR differ by more than a standard error; trust neither alone"]
+        return Sample(
+            n=tally.n, value=tally.value, stderr=tally.stderr,
+            design_effect=self.tally(self._pieces(SNIPS)).design_effect,
+            ess=self.diagnostics.ess, gain=gain, loss=loss, reward_range=self.limits,
+            weight_limit=self.diagnostics.possible_weight,
+            rows=Rows(
+                tally.terms(pieces), weights, rewards, self.clusters[0], self.rows.log.stands
+            ),
+            conversions=self.diagnostics.effective_conversions,
+        )  # fmt: skip

@@ -12,12 +12,16 @@ from rich.text import Text
 
 from agents.groups import Group
 from experiments.diagnostics import Audit
+from experiments.estimators import HEADLINE
 from experiments.evaluate import Evaluation
 from experiments.lift import Lift
-from experiments.metrics import MetricResult
+from experiments.lift.metrics import MetricResult
 
-_PER = 1_000.0
+PER = 1_000.0
 _FEW = "not enough data"
+REFUSED = "not supported"
+FORCED = "FORCED, not supported"
+SENSITIVITY = "sensitivity"
 
 
 def value_table(evaluations: Sequence[Evaluation], currency: str) -> Table:
@@ -27,16 +31,28 @@ def value_table(evaluations: Sequence[Evaluation], currency: str) -> Table:
         evaluations: on the same log.
         currency: three letters, for the header.
     """
-    table = _table(f"Value in {currency} per 1,000 decisions")
-    level = evaluations[0].estimates[0].level
-    _columns(table, ("policy", "estimator"), ("value", *_bounds(level)))
+    table = table_of(f"Value in {currency} per 1,000 decisions")
+    columns(table, ("policy", "estimator"), ("value", *bounds(evaluations[0].level)))
     table.add_column("note")
     for evaluation in evaluations:
-        for row in evaluation.estimates:
-            amounts = _amounts(*(x * _PER for x in (row.value, row.low, row.high)))
-            name = Text(evaluation.target)
-            table.add_row(name, row.estimator, *amounts, "" if row.enough else _FEW)
+        supported = evaluation.verdict.supported
+        if not evaluation.shown:
+            table.add_row(Text(evaluation.target), "", "", "", "", REFUSED)
+        for row in evaluation.shown:
+            cells = amounts(*(x * PER for x in (row.value, row.low, row.high)))
+            headline = row.estimator.partition("=")[0] in HEADLINE
+            note = FORCED if not supported else "" if headline else SENSITIVITY
+            table.add_row(Text(evaluation.target), row.estimator, *cells, note)
     return table
+
+
+def verdict_lines(evaluation: Evaluation) -> list[str]:
+    """Say in words why an evaluation is not supported and what would be, and what to heed."""
+    verdict, name = evaluation.verdict, evaluation.target
+    lines = [f"{name}: {REFUSED}: {check.words}" for check in verdict.reasons]
+    lines += [f"{name}: needed: {words}" for words in verdict.needed]
+    cautions = [check.words for check in verdict.checks if check.verdict == "warn"]
+    return lines + [f"warning: {name}: {words}" for words in cautions]
 
 
 def diagnostics_table(evaluations: Sequence[Evaluation]) -> Table:
@@ -45,9 +61,9 @@ def diagnostics_table(evaluations: Sequence[Evaluation]) -> Table:
     `ESS` is the effective sample size, `conversions` are effective ones, `top 10` is the share of
     the ten greatest terms.
     """
-    table = _table("How far to believe it")
-    _columns(table, ("policy",), ("decisions", "ESS", "conversions"))
-    _columns(table, (), ("max weight", "top 10", "unsupported"))
+    table = table_of("How far to believe it")
+    columns(table, ("policy",), ("decisions", "ESS", "conversions"))
+    columns(table, (), ("max weight", "top 10", "unsupported"))
     for evaluation in evaluations:
         found = evaluation.diagnostics
         table.add_row(
@@ -73,13 +89,13 @@ def audit_lines(audit: Audit) -> str:
 
 def groups_table(lift: Lift, currency: str) -> Table:
     """Lay out what each group earned, in currency per 1,000 customers."""
-    table = _table(f"Reward in {currency} per 1,000 customers")
-    _columns(table, ("group",), ("customers", "decisions", "value", *_bounds(lift.level)))
+    table = table_of(f"Reward in {currency} per 1,000 customers")
+    columns(table, ("group",), ("customers", "decisions", "value", *bounds(lift.level)))
     table.add_column("note")
     for group in lift.groups:
         sizes = (f"{group.customers:,}", f"{group.decisions:,}")
-        amounts = _amounts(group.value, group.low, group.high)
-        table.add_row(group.group, *sizes, *amounts, "" if group.enough else _FEW)
+        cells = amounts(group.value, group.low, group.high)
+        table.add_row(group.group, *sizes, *cells, "" if group.enough else _FEW)
     return table
 
 
@@ -88,12 +104,12 @@ def lift_table(lift: Lift, currency: str) -> Table:
 
     If the groups' sizes contradict the declared shares, the differences are withheld.
     """
-    table = _table(f"Lift in {currency} per 1,000 customers")
-    _columns(table, ("group", "over"), ("value", *_bounds(lift.level)))
+    table = table_of(f"Lift in {currency} per 1,000 customers")
+    columns(table, ("group", "over"), ("value", *bounds(lift.level)))
     table.add_column("note")
     for row in () if lift.mismatch else lift.differences:
-        amounts = _amounts(row.value, row.low, row.high, sign="+")
-        table.add_row(row.group, row.over, *amounts, "" if row.enough else _FEW)
+        cells = amounts(row.value, row.low, row.high, sign="+")
+        table.add_row(row.group, row.over, *cells, "" if row.enough else _FEW)
     return table
 
 
@@ -117,14 +133,14 @@ def metrics_table(metrics: Sequence[MetricResult], level: float) -> Table:
         metrics: of one agent.
         level: of the intervals, for the header.
     """
-    table = _table("Events per 1,000 customers; the lift is treatment less control")
-    _columns(table, ("outcome",), (*map(str, Group), "lift", *_bounds(level)))
+    table = table_of("Events per 1,000 customers; the lift is treatment less control")
+    columns(table, ("outcome",), (*map(str, Group), "lift", *bounds(level)))
     table.add_column("note")
     for row in metrics:
         rates = [_rate(row.rates.get(str(group))) for group in Group]
-        amounts = _amounts(row.value, row.low, row.high, sign="+")
+        cells = amounts(row.value, row.low, row.high, sign="+")
         note = "worse" if row.worse else "" if row.enough else _FEW
-        table.add_row(f"{row.outcome}\n  {row.metric}", *rates, *amounts, note)
+        table.add_row(f"{row.outcome}\n  {row.metric}", *rates, *cells, note)
     for column in table.columns[:-1]:
         column.no_wrap = True  # so that in a narrow window the note gives way, and no figure
     return table
@@ -148,20 +164,22 @@ def to_text(*parts: RenderableType, width: int = 120) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _table(title: str) -> Table:
+def table_of(title: str) -> Table:
+    """Make an empty table, as all reports have it."""
     return Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
 
 
-def _columns(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
+def columns(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
+    """Add columns of texts, then of numbers."""
     for name in texts:
         table.add_column(name)
     for name in numbers:
         table.add_column(name, justify="right")
 
 
-def _amounts(*values: float, sign: str = "") -> tuple[str, ...]:
+def amounts(*values: float, sign: str = "") -> tuple[str, ...]:
     """Write the amounts of one row alike; hundredths only where they can matter."""
     digits = 0 if max(map(abs, values)) >= 1_000.0 else 2
     return tuple(f"{value:{sign},.{digits}f}" for value in values)
@@ -171,5 +189,6 @@ def _rate(rate: float | None) -> str:
     return "" if rate is None else f"{rate:,.1f}"
 
 
-def _bounds(level: float) -> tuple[str, str]:
+def bounds(level: float) -> tuple[str, str]:
+    """Return the headers of an interval's two ends."""
     return f"{100.0 * level:g}% from", "to"

@@ -31,6 +31,11 @@ def read_revisions(path: Path) -> dict[str, Revision]:
     return revisions
 
 
+def currency_of(newest: Revision | None) -> str:
+    """Return three letters, or a word in their place if no revision is known."""
+    return newest.workspace.currency if newest else "currency"
+
+
 def hidden_features(revision: Revision) -> frozenset[str]:
     """Return the customer fields that the workspace keeps out of every learner."""
     fields = revision.workspace.customer

@@ -21,6 +21,12 @@ def importance_weights(log: LoggedDecisions, target: NDArray[np.float64]) -> NDA
     return np.asarray(target[np.arange(len(log)), log.action] / log.propensity)  # (N,)
 
 
+def counted_weights(log: LoggedDecisions, target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return importance weights, (N,), each as often as its decision counts in a thinned log."""
+    weights = importance_weights(log, target)  # (N,)
+    return weights if log.stands is None else weights * log.stands
+
+
 def effective_size(weights: NDArray[np.float64]) -> float:
     """Return Kish's effective sample size, (sum w)^2 / sum w^2; 0 if all weights are 0.
 

@@ -20,6 +20,7 @@ from policies.registry import POLICIES, create_policy
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.table import decide_table
 from policies.teaching.discount import Discounting
+from policies.teaching.labels import Labels, TableLearner, Taught
 
 _AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _CUSTOMERS = 50  # some of which are held out, and some are not
@@ -41,12 +42,20 @@ def precompile(revision: Revision) -> None:
         varied = Revision(revision.workspace, agent)
         policy = create_policy(varied)
         policy.update(sample_lessons(varied, 2, rng))
+        if isinstance(policy, TableLearner):
+            policy.learn_table(*_one_lesson(len(policy.encoder.names)))
         if isinstance(policy, Discounting):
             policy.discount(0.5)
         policy.distribution(context, sample_mask(varied, rng))
         decide(varied, policy, context, decision_id="d", secret=b"none")
         decide_table(varied, policy, table, at=_AT, secret=b"none", usage={})
     mix_floor(np.ones(2), np.ones(2, dtype=np.bool_), 0.5)
+
+
+def _one_lesson(columns: int) -> tuple[Taught, Labels]:
+    zero, one = np.zeros(1, dtype=np.int64), np.ones(1)
+    never = np.zeros(1, dtype=np.bool_)
+    return Taught(np.zeros((1, columns)), zero, zero), Labels(zero, zero, never, one, never, zero)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from serving.api import (
     keys,
     lookups,
     metrics,
+    models,
     outcomes,
     reports,
     revisions,
@@ -68,7 +69,8 @@ def make_app(settings: Settings) -> WatchedApp:
     )
     for module in (
         decisions, batch, lookups, customers, outcomes, contacts,
-        deliveries, suppressions, agents, revisions, reports, keys, audit, metrics, exports, health,
+        deliveries, suppressions, agents, models, revisions, reports, keys, audit, metrics, exports,
+        health,
     ):  # fmt: skip
         app.include_router(module.router)
     app.include_router(outcomes.batch_router)

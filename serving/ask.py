@@ -23,6 +23,7 @@ from policies.explaining.insight import explain_decision
 from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
 from serving.deciding.decider import settle
+from serving.learning.models import kept_model
 from serving.learning.snapshots import SnapshotFolder
 from serving.security.client import call
 from serving.settings import Settings, load_keys
@@ -97,7 +98,9 @@ def ask_here(
 
 
 def taught(revision: Revision, data: Path) -> tuple[str, Policy]:
-    """Return the newest snapshot that a server keeps for an agent, its id first.
+    """Return what a server decides with for an agent: a registered model, or the newest snapshot.
+
+    Its id comes first.
 
     Raises:
         StateError: the folder has no usable snapshot of the agent's learner.
@@ -111,6 +114,9 @@ def taught(revision: Revision, data: Path) -> tuple[str, Policy]:
     # With neither ledger nor keys, reading the keys would make them; a warm start has keys only.
     if settings.ledger.exists() or settings.keys.exists():
         folder = SnapshotFolder(settings.snapshots, load_keys(data).snapshot)
+        model = kept_model(folder, agent.agent, agent.policy.learner)
+        if model is not None:
+            return model[0], load_policy(agent.policy.learner, model[1], revision)
         found = folder.newest(agent.agent, rebuild)
         if found is not None and found[1] is not None:
             return found[0], found[1]

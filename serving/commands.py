@@ -30,6 +30,9 @@ from serving.running.options import (
     LogTo,
     MaxReplicas,
     MaxWaiting,
+    ModelAlias,
+    ModelKey,
+    ModelRegistry,
 )
 from serving.security import commands as security_commands
 from serving.settings import AuthKind, ClockKind, Engine, Settings
@@ -76,6 +79,9 @@ def serve(
     export_to: ExportTo = None,
     log: Log = "text",
     log_to: LogTo = None,
+    model_registry: ModelRegistry = "",
+    model_alias: ModelAlias = "champion",
+    model_key: ModelKey = None,
 ) -> None:
     """Serve decisions over HTTP on Ray Serve, learning as outcomes arrive, until Ctrl-C."""
     from serving.running.server import serve_until_stopped
@@ -87,6 +93,7 @@ def serve(
         replicas=replicas, max_replicas=max_replicas, max_waiting=max_waiting,
         snapshot_every_s=snapshot_every, body_timeout_s=body_timeout,
         export_every_s=export_every, export_to=export_to,
+        model_registry=model_registry, model_alias=model_alias, model_key=model_key,
     )  # fmt: skip
     serve_until_stopped(settings, typer.echo)
 

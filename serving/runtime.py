@@ -28,6 +28,7 @@ from serving.keeping.shipping_process import Shipper
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import Ledger, open_ledger, open_reader
 from serving.life.lifecycle import Lifecycle
+from serving.life.registered import models_of, take_up_models
 from serving.life.written import Written, same_workspace
 from serving.reports.reader import Reports
 from serving.security.principal import PLACE
@@ -83,7 +84,8 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
     loaded = load_workspace(settings.workspace)
     prepare_data(settings.data)
     keys = load_keys(settings.data)
-    agents = ActiveAgents(loaded, SnapshotFolder(settings.snapshots, keys.snapshot))
+    snapshots = SnapshotFolder(settings.snapshots, keys.snapshot)
+    agents = ActiveAgents(loaded, snapshots, models_of(settings, snapshots))
     ledger = await asyncio.to_thread(open_ledger, settings)
     ledger.audit_key, ledger.customer_key = keys.audit, keys.customer
     writer = Writer(ledger)
@@ -92,6 +94,7 @@ async def run(settings: Settings) -> AsyncIterator[Runtime]:
         lifecycle = Lifecycle(agents, clock)
         agents.snapshots.set_aside(ledger.last_position())
         await writer.submit(lambda ledger: _require_keys(ledger, keys))
+        await take_up_models(agents, writer, lifecycle)
         await writer.submit(lambda ledger: _take_up(ledger, lifecycle))
         await asyncio.to_thread(agents.rehearse)
         decider = Decider(agents, Arbiter(loaded.workspace), keys, clock)
@@ -177,16 +180,16 @@ async def _watch_snapshots(runtime: Runtime) -> None:
         await asyncio.sleep(runtime.settings.poll_s)
         for name, active in list(runtime.agents.every()):
             try:
-                await _look(runtime.agents, name, active, looked)
+                await _look(runtime.agents, active, looked)
             except Exception:
                 logger.exception("the snapshots of %s could not be looked at", name)
 
 
-async def _look(agents: ActiveAgents, name: str, active: Active, looked: dict[str, str]) -> None:
+async def _look(agents: ActiveAgents, active: Active, looked: dict[str, str]) -> None:
     """Look at an agent's snapshots once for each new one and each revision."""
-    latest = await asyncio.to_thread(agents.snapshots.latest, name)
+    latest = await asyncio.to_thread(agents.due, active)
     revision = active.revision.id
-    if latest is None or latest <= active.snapshot or looked.get(revision) == latest:
+    if latest is None or looked.get(revision) == latest:
         return
     looked[revision] = latest
     found = await asyncio.to_thread(agents.newer, active)

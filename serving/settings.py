@@ -54,6 +54,10 @@ class Settings:
         log_to: file that lines are appended to; None for `server.log` in the data folder under
             Ray, whose own files end with it, and for standard error elsewhere.
         more: further workspaces, each kept apart from the others; see `serving.running.tenants`.
+        model_registry: URI of an MLflow store whose models decide in place of what the learner
+            publishes; empty for none.
+        model_alias: which model of an agent decides.
+        model_key: file of the key that models are signed with; None for the server's own.
     """
 
     workspace: Path
@@ -77,6 +81,9 @@ class Settings:
     log: LogKind = "text"
     log_to: Path | None = None
     more: tuple[Path, ...] = ()
+    model_registry: str = ""
+    model_alias: str = "champion"
+    model_key: Path | None = None
 
     @property
     def ledger(self) -> Path:

@@ -18,6 +18,8 @@ from agents.revision import Revision
 from agents.spec import Agent, Workspace
 from experiments.checks import ALL_CHECKS as ESTIMATOR_CHECKS
 from experiments.estimators import ESTIMATORS
+from experiments.interval_checks import ALL_CHECKS as INTERVAL_CHECKS
+from experiments.intervals import INTERVALS
 from policies.checks import ALL_CHECKS as POLICY_CHECKS
 from policies.registry import POLICIES
 from simulators.checks import ALL_CHECKS as WORLD_CHECKS
@@ -71,6 +73,13 @@ def estimators() -> Iterator[Case]:
             yield f"estimators-{name}-{check.__name__}", partial(check, estimator)
 
 
+def intervals() -> Iterator[Case]:
+    """Cross every interval with every check."""
+    for name, interval in INTERVALS.items():
+        for check in INTERVAL_CHECKS:
+            yield f"intervals-{name}-{check.__name__}", partial(check, interval)
+
+
 def _on_own(check: Callable[..., None], world: type[World]) -> None:
     check(world, example_revision(*world.made_for))
 
@@ -83,7 +92,7 @@ def _on_rich(check: Callable[..., None], create: object) -> None:
     check(create, rich())
 
 
-CONTRACTS: list[Case] = list(chain(policies(), worlds(), estimators()))
+CONTRACTS: list[Case] = list(chain(policies(), worlds(), estimators(), intervals()))
 
 
 @pytest.mark.parametrize("run", [run for _, run in CONTRACTS], ids=[name for name, _ in CONTRACTS])
@@ -94,4 +103,5 @@ def test_contract(run: Callable[[], None]) -> None:
 def test_every_registered_part_is_checked() -> None:
     assert len({name for name, _ in CONTRACTS}) == len(CONTRACTS)
     expected = 2 * len(POLICIES) * len(POLICY_CHECKS) + (len(WORLDS) + 1) * len(WORLD_CHECKS)
-    assert len(CONTRACTS) == expected + len(ESTIMATORS) * len(ESTIMATOR_CHECKS)
+    expected += len(ESTIMATORS) * len(ESTIMATOR_CHECKS)
+    assert len(CONTRACTS) == expected + len(INTERVALS) * len(INTERVAL_CHECKS)

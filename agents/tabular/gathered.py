@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -38,10 +39,13 @@ def gather_columns(
 
 
 def _column(field: CustomerField, values: list[FeatureValue | None]) -> Column:
-    known = np.array([value is not None for value in values], dtype=np.bool_)  # (N,)
+    whole = None not in values
+    known = np.ones(len(values), dtype=np.bool_)  # (N,)
+    if not whole:
+        known = np.array([value is not None for value in values], dtype=np.bool_)
     if field.type in _NUMBERS:
         kind, number = _NUMBERS[field.type]
-        numbers = [0 if value is None else value for value in values]
+        numbers = values if whole else [0 if value is None else value for value in values]
         return Column(kind, np.array(numbers, dtype=number), known)
     if field.type == "instant":
         instants = [0 if v is None else microseconds(cast("datetime", v)) for v in values]
@@ -71,6 +75,7 @@ def _gathered(rows: Sequence[Sequence[P]], named: Callable[[P], tuple[Any, ...]]
     numbers: dict[tuple[Any, ...], int] = {}
     alike: list[P] = []
     owners, at, identity, decisions = [], [], [], []
+    moment = cache(microseconds)  # many happened at one instant
     for row, items in enumerate(rows):
         for item in items:
             names = named(item)
@@ -79,7 +84,7 @@ def _gathered(rows: Sequence[Sequence[P]], named: Callable[[P], tuple[Any, ...]]
                 number = numbers[names] = len(alike)
                 alike.append(replace(item, at=EPOCH, decision_id=""))
             owners.append(row)
-            at.append(microseconds(item.at))
+            at.append(moment(item.at))
             identity.append(number)
             decisions.append(item.decision_id)
     columns = [np.array(column, dtype=np.int64) for column in (owners, at, identity)]

@@ -3,39 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.logs import LoggedDecisions
+from experiments.weighing import Weighed
 
 ENOUGH_CONVERSIONS = 10.0
 """Below so many effective conversions no interval that was tried covers the truth reliably."""
 
+Floats = NDArray[np.float64]
 
-class Estimator(Protocol):
-    """Values a target policy from decisions that another policy made.
 
-    An estimator answers one term per decision. The mean of the terms is the estimate, and their
-    spread is its standard error; an estimator that is no plain mean answers with the terms of its
-    linear approximation (delta method), so that both stay true.
+class Pieces(NamedTuple):
+    """What one decision adds to an estimate: V = mean(plain) + mean(over) / mean(under).
+
+    All estimators here have this form, so that sums over decisions are all that is ever kept, and
+    the standard error is worked out once, in `experiments.tally`.
+
+    Args:
+        plain: (N,) currency.
+        over, under: (N,) numerator and denominator of a ratio; None if there is none.
+        stands: (N,) how many decisions each stands for in a thinned log; None if for one. The
+            other pieces are multiplied by it, and V = sum(plain) / sum(stands) + ...
     """
 
-    name: ClassVar[str]
-    needs_model: ClassVar[bool]
+    plain: Floats
+    over: Floats | None = None
+    under: Floats | None = None
+    stands: Floats | None = None
 
-    def terms(
-        self, log: LoggedDecisions, target: NDArray[np.float64], q_hat: NDArray[np.float64], /
-    ) -> NDArray[np.float64]:
-        """Return the (N,) terms, in currency per decision.
+    def standing_for(self, stands: Floats | None) -> Pieces:
+        """Let each decision stand for so many, (N,); None changes nothing."""
+        if stands is None:
+            return self
+        over, under = (None if part is None else part * stands for part in self[1:3])
+        return Pieces(self.plain * stands, over, under, stands)
 
-        Args:
-            log: decisions that another policy made.
-            target: (N, A) probabilities of the policy that is valued; rows sum to 1.
-            q_hat: (N, A) predicted reward of each action in currency; not looked at unless
-                `needs_model`.
+
+class Estimator(Protocol):
+    """Values a target policy from decisions that another policy made."""
+
+    @property
+    def name(self) -> str:
+        """Short, as on the command line; settings behind an equals sign, such as `switch=20`."""
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether it looks at a reward model's predictions."""
+
+    @property
+    def biased(self) -> bool:
+        """Whether it may stay away from the truth however long the log is.
+
+        Such an estimator shows how far an answer hangs on a few weights or on a model; it is never
+        the headline.
         """
+
+    def pieces(self, rows: Weighed, /) -> Pieces:
+        """Return what each decision adds; a decision's pieces depend on its own row alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from experiments.logs import LoggedDecisions
+from experiments.estimators.base import Pieces
+from experiments.weighing import Weighed
 
 
+@dataclass(frozen=True)
 class DirectMethod:
     """The mean of sum_a target(a) q(a). Steady, but as biased as the reward model.
 
@@ -18,14 +17,10 @@ class DirectMethod:
     Source: Dudik et al., ICML 2011.
     """
 
-    name: ClassVar[str] = "dm"
-    needs_model: ClassVar[bool] = True
+    name: str = "dm"
+    needs_model: bool = True
+    biased: bool = True
 
-    def terms(
-        self,
-        _log: LoggedDecisions,
-        target: NDArray[np.float64],
-        q_hat: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Return sum_a target(a) q(a); (N,) currency."""
-        return np.asarray(np.sum(target * q_hat, axis=1))  # (N,)
+    def pieces(self, rows: Weighed) -> Pieces:
+        """Return sum_a target(a) q(a)."""
+        return Pieces(rows.direct)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from experiments.logs import LoggedDecisions
-from experiments.weights import importance_weights
+from experiments.estimators.base import Pieces
+from experiments.weighing import Weighed
 
 
+@dataclass(frozen=True)
 class DoublyRobust:
     """The mean of sum_a target(a) q(a) + w (r - q(drawn)).
 
@@ -20,14 +18,10 @@ class DoublyRobust:
     Source: Dudik et al., ICML 2011; cross-fitting: Chernozhukov et al., Econometrics Journal 2018.
     """
 
-    name: ClassVar[str] = "dr"
-    needs_model: ClassVar[bool] = True
+    name: str = "dr"
+    needs_model: bool = True
+    biased: bool = False
 
-    def terms(
-        self, log: LoggedDecisions, target: NDArray[np.float64], q_hat: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return sum_a target(a) q(a) + w (r - q(drawn)); (N,) currency."""
-        weights = importance_weights(log, target)  # (N,)
-        predicted = q_hat[np.arange(len(log)), log.action]  # (N,)
-        direct = np.sum(target * q_hat, axis=1)  # (N,)
-        return np.asarray(direct + weights * (log.reward - predicted))  # (N,)
+    def pieces(self, rows: Weighed) -> Pieces:
+        """Return sum_a target(a) q(a) + w (r - q(drawn))."""
+        return Pieces(rows.direct + rows.weights * (rows.log.reward - rows.predicted))

@@ -1,8 +1,10 @@
-"""What the intervals share: bounds, quantiles, and errors that respect customers."""
+"""What the intervals share: bounds, quantiles, and what is known of an estimate."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,35 +48,90 @@ def t_quantile(level: float, df: float) -> float:
     return float(special.stdtrit(df, _upper_tail(level)))
 
 
-def _upper_tail(level: float) -> float:
+def check_level(level: float) -> None:
+    """Refuse a level that is not inside (0, 1).
+
+    Raises:
+        ValueError: it is not.
+    """
     if not 0.0 < level < 1.0:
         raise ValueError(f"expected a level between 0 and 1, such as 0.95; got {level!r}")
+
+
+def _upper_tail(level: float) -> float:
+    check_level(level)
     return 0.5 + level / 2.0
 
 
-def clustered_error(terms: NDArray[np.float64], customers: NDArray[np.object_]) -> float:
-    """Return the standard error of a mean whose terms are dependent within a customer.
-
-    With totals D_c of (term - mean) over each of C customers, it is
-    sqrt(C / (C - 1) sum D_c^2) / N. With one term a customer it is the usual standard error.
+@dataclass(frozen=True)
+class Rows:
+    """The decisions behind a sample, in the order of time, for intervals that need each of them.
 
     Args:
-        terms: (N,).
-        customers: (N,) text.
-
-    Raises:
-        ValueError: fewer than two customers.
-
-    Source: Liang and Zeger, Biometrika 1986.
-
-    Example:
-        >>> terms, both = np.array([0.0, 0.0, 2.0, 2.0]), np.array(["a", "a", "b", "b"], object)
-        >>> clustered_error(terms, both)
-        1.0
+        terms: (N,) currency; their mean is the estimate, see `experiments.tally`.
+        weights: (N,) importance weights >= 0.
+        rewards: (N,) currency.
+        clusters: (N,) number of the customer of each decision.
+        stands: (N,) how many decisions each stands for in a thinned log, which `weights` hold
+            already; None if for one.
     """
-    _, codes = np.unique(customers.astype(str), return_inverse=True)  # (N,)
-    count = int(codes.max(initial=-1)) + 1
-    if count < 2:
-        raise ValueError(f"expected decisions of at least two customers, got {count}")
-    totals = np.bincount(codes, terms - terms.mean())  # (C,)
-    return float(np.sqrt(count / (count - 1) * np.sum(totals**2)) / len(terms))
+
+    terms: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    clusters: NDArray[np.intp]
+    stands: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is known of one estimate, and from which every interval is made.
+
+    Args:
+        n: decisions.
+        value, stderr: of the estimator, currency per decision; see `experiments.tally`.
+        design_effect: how many times the variance exceeds that of independent decisions, >= 1.
+        ess: effective sample size of the weights, at most n.
+        gain, loss: sum w max(r, 0) / sum w and sum w max(-r, 0) / sum w, currency.
+        reward_range: the least and the greatest reward a decision can have.
+        weight_limit: the greatest weight that was possible, as far as it is known; at least the
+            greatest that was seen.
+        rows: each decision; None if the log was streamed and only sums were kept.
+        conversions: effective conversions, counted before costs, see `experiments.weights`;
+            infinite if they were not counted.
+    """
+
+    n: int
+    value: float
+    stderr: float
+    design_effect: float
+    ess: float
+    gain: float
+    loss: float
+    reward_range: Bounds
+    weight_limit: float
+    rows: Rows | None = None
+    conversions: float = math.inf
+
+
+class Interval(Protocol):
+    """A way to say how far an estimate may be from the truth."""
+
+    @property
+    def name(self) -> str:
+        """Short, as on the command line."""
+
+    @property
+    def assumption(self) -> str:
+        """Under what the nominal coverage holds, in a few words; or that it is only measured."""
+
+    @property
+    def anytime(self) -> bool:
+        """Whether it holds at all sample sizes at once, so that one may look and stop."""
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether it needs `Sample.rows`."""
+
+    def bounds(self, sample: Sample, level: float, /) -> Bounds:
+        """Return the interval at a nominal coverage in (0, 1)."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from experiments.intervals.base import Bounds, normal_quantile
-from experiments.weights import effective_size
+from experiments.intervals.base import Bounds, Sample, normal_quantile
 
 
 def wilson_interval(share: float, trials: float, level: float) -> Bounds:
@@ -35,54 +32,42 @@ def wilson_interval(share: float, trials: float, level: float) -> Bounds:
     return Bounds(max(0.0, centre - reach), min(1.0, centre + reach))
 
 
-def wilson_ess_interval(
-    weights: NDArray[np.float64],
-    rewards: NDArray[np.float64],
-    level: float,
-    *,
-    reward_range: Bounds,
-    design_effect: float = 1.0,
-) -> Bounds:
-    """Return an interval for sum w r / sum w from Wilson's on the effective sample size.
+@dataclass(frozen=True)
+class WilsonEss:
+    """An interval for sum w r / sum w from Wilson's on the effective sample size.
 
     A reward in [0, top], over top, is read as a share of one success in ESS trials. A reward that
     may be negative is split into gain and loss, each scaled by its own end of the range, and the
     two intervals are joined as Newcombe does for a difference: the distances from each estimate to
     its bounds are added in squares.
 
-    This is a heuristic and no theorem: weights are not trials. With conversions of 1 to 3% and
-    1,000 decisions it covers 95 to 98% at a nominal 95%. Scaling the whole range at once, costs
-    and all, covered always but was two to four times as wide.
-
-    Args:
-        weights: (N,) >= 0.
-        rewards: (N,) currency, inside `reward_range`.
-        level: nominal coverage in (0, 1).
-        reward_range: the least and the greatest reward a decision can have; 0 is added to it.
-        design_effect: how many times the variance exceeds that of independent decisions, >= 1.
+    This is a heuristic and no theorem: weights are not trials. It is too narrow where weights are
+    great just where rewards are: at a nominal 95% it covers 87 to 98%, see the study of coverage.
+    Scaling the whole range at once, costs and all, was two to four times as wide.
 
     Source: Wilson, JASA 1927; Newcombe, Statistics in Medicine 1998.
     """
-    trials = effective_size(weights) / design_effect
-    gain, most = _part(weights, np.maximum(rewards, 0.0), reward_range.high, trials, level)
-    loss, worst = _part(weights, np.maximum(-rewards, 0.0), -reward_range.low, trials, level)
-    value = gain - loss
-    low = value - math.hypot(gain - most.low, worst.high - loss)
-    high = value + math.hypot(most.high - gain, loss - worst.low)
-    return Bounds(low, high)
+
+    name: str = "wilson"
+    assumption: str = "weighted decisions act as ESS trials of equal weight: a heuristic"
+    anytime: bool = False
+    needs_rows: bool = False
+
+    def bounds(self, sample: Sample, level: float) -> Bounds:
+        """Return the interval around the self-normalised value, gain less loss."""
+        trials = sample.ess / sample.design_effect
+        gain, loss = sample.gain, sample.loss
+        most = _part(gain, max(sample.reward_range.high, 0.0), trials, level)
+        worst = _part(loss, max(-sample.reward_range.low, 0.0), trials, level)
+        value = gain - loss
+        low = value - math.hypot(gain - most.low, worst.high - loss)
+        high = value + math.hypot(most.high - gain, loss - worst.low)
+        return Bounds(low, high)
 
 
-def _part(
-    weights: NDArray[np.float64],
-    amounts: NDArray[np.float64],
-    top: float,
-    trials: float,
-    level: float,
-) -> tuple[float, Bounds]:
-    """Return the weighted mean of amounts in [0, top], and its interval."""
-    total = float(weights.sum())
+def _part(mean: float, top: float, trials: float, level: float) -> Bounds:
+    """Return the interval of a weighted mean of amounts in [0, top]."""
     if top <= 0.0:
-        return 0.0, Bounds(0.0, 0.0)
-    mean = float(weights @ amounts) / total if total > 0.0 else 0.0
+        return Bounds(0.0, 0.0)
     low, high = wilson_interval(min(mean / top, 1.0), trials, level)
-    return mean, Bounds(low * top, high * top)
+    return Bounds(low * top, high * top)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from experiments.studies import decision_cost, learning_cost, table_speed
+from experiments.studies import decision_cost, estimating, learning_cost, peeking, table_speed
+from experiments.studies.coverage.__main__ import run as coverage
 from experiments.studies.headroom.__main__ import main as headroom
+from experiments.studies.log_speed.study import run as log_speed
 
 _MARKETING = ["mkt24", "mkt120"]
 _DENSE = ["digits", "mc5", "mc10nl", "covlike"]
@@ -12,6 +14,10 @@ if __name__ == "__main__":
     decision_cost.run()
     learning_cost.run()
     table_speed.run()
+    log_speed()
+    peeking.run()
+    estimating.run()
+    coverage()
     sparse = ["hybrid_thompson", "greedy", "vw_squarecb", "mabwiser LinGreedy .05"]
     headroom(seeds=3, world=_MARKETING, method=sparse)
     dense = ["hybrid_thompson", "linear_thompson", "vw_squarecb", "LinUCB .25"]

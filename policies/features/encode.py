@@ -140,6 +140,15 @@ class Encoder:
         x += columns.calendar(context.at, columns.zone(features))
         return x
 
+    def unscaled_of(self, context: Context) -> list[float]:
+        """Return x before its numbers are standardised, 0 where one is missing."""
+        x, (since, counts) = self.numbers_of(context), self._read(context)
+        for place, value in enumerate(since):
+            if value is not None:
+                x[2 * place] = float(value)
+        x[2 * len(since) : 2 * len(since) + len(counts)] = counts
+        return x
+
     def observe(self, context: Context) -> None:
         """Learn the scale of each number from one more context."""
         since, counts = self._read(context)

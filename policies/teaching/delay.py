@@ -26,6 +26,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -47,7 +48,18 @@ Weights = tuple[float, ...]
 
 def due_at(decided_at: datetime, window: timedelta, age: int) -> datetime:
     """Return when a decision reaches one of `AGES`, by its position."""
-    return decided_at + AGES[age] * window
+    return decided_at + _spans(window)[age]
+
+
+@lru_cache(maxsize=1_024)
+def _spans(window: timedelta) -> tuple[timedelta, ...]:
+    return tuple(age * window for age in AGES)
+
+
+@lru_cache(maxsize=1_024)
+def _stretches(values: Weights) -> Weights:
+    """Return by how much F rises in each stretch."""
+    return tuple(f - before for f, before in zip(values, (0.0, *values), strict=False))
 
 
 def age_of(decided_at: datetime, window: timedelta, at: datetime) -> int:
@@ -139,11 +151,15 @@ class Curve:
         Returns:
             None if the curve was not known by then: one negative at once.
         """
-        version = bisect_right(self.versions, position, key=lambda row: row[0]) - 1
-        if version < 0:
+        if not self.versions:
             return None
-        values = self.versions[version][1]
-        return tuple(f - before for f, before in zip(values, (0.0, *values), strict=False))
+        since, values = self.versions[-1]
+        if position < since:
+            version = bisect_right(self.versions, position, key=lambda row: row[0]) - 1
+            if version < 0:
+                return None
+            values = self.versions[version][1]
+        return _stretches(values)
 
     def anew(self) -> Curve:
         """Return the curve as it is to begin another log with."""

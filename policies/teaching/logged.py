@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agents.decisions import Decision
 from agents.mask import Mask
@@ -28,8 +28,15 @@ class Logged:
     windows: Mapping[str, timedelta]
     weight: float = 1.0
 
+    @property
+    def at(self) -> datetime:
+        """Its instant (UTC)."""
+        return self.decision.at
 
-Recall = Callable[[int], Logged | None]
+    @property
+    def teaches(self) -> bool:
+        """Whether the learner learns from it."""
+        return self.decision.group.teaches
 
 
 def windows_of(revision: Revision) -> dict[str, timedelta]:

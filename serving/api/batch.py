@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import Field, TypeAdapter, ValidationError
 
 from agents.errors import NextbestError
-from serving.api.answers import DecisionAnswer, action_answer, decision_answer
+from serving.api.answers import DecisionAnswer
+from serving.api.batch_lines import count_answers, written
 from serving.api.decisions import request_of
-from serving.api.problems import BODY, Problem, problems, refusal
-from serving.api.strict import LargeRoute
+from serving.api.problems import BODY, Problem, problems
+from serving.api.strict import LargeRoute, parse_json
 from serving.api.wire import Asking, Identifier, Line
 from serving.deciding.batch import CHUNK, Answer, BatchDecider
-from serving.deciding.columnwise import Made
 from serving.deciding.decider import DecisionRequest
+from serving.deciding.unswept import unswept
 from serving.ledger import Ledger, LedgerReader
 from serving.runtime import Runtime, runtime_of
 
@@ -113,16 +113,18 @@ async def _read(request: Request) -> tuple[Asking, list[DecisionRequest]]:
     Raises:
         RequestValidationError: it is not what `BatchBody` describes.
     """
-    raw = await request.json()
+    body = await request.body()
     try:
-        envelope = _Envelope.model_validate(raw)
+        with unswept():
+            envelope = _Envelope.model_validate(parse_json(body))
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     requests: list[DecisionRequest] = []
     for first in range(0, len(envelope.decisions), _CHECKED):
         await asyncio.sleep(0)
-        lines = _read_lines(envelope.decisions[first : first + _CHECKED], first)
-        requests += (request_of(envelope, line, line.key) for line in lines)
+        with unswept():
+            lines = _read_lines(envelope.decisions[first : first + _CHECKED], first)
+            requests += (request_of(envelope, line, line.key) for line in lines)
     return envelope, requests
 
 
@@ -178,7 +180,8 @@ async def _submit(
 
     def work(ledger: Ledger) -> list[Answer]:
         pass_on()
-        return decider.decide(ledger, chunk)
+        with unswept():
+            return decider.decide(ledger, chunk)
 
     try:
         future = runtime.writer.submit(work)
@@ -196,55 +199,8 @@ async def _lines(
     answers: Sequence[Answer]
     try:
         answers = await asyncio.shield(work)
-        _count(runtime, answers)
+        count_answers(runtime.meters, answers)
     except NextbestError as error:
         answers = [error] * len(requests)
-    return b"".join(_written(requests, answers))
-
-
-def _count(runtime: Runtime, answers: Sequence[Answer]) -> None:
-    """Count what is durable now, as single decisions are."""
-    meters = runtime.meters
-    for answer in answers:
-        if isinstance(answer, Made):
-            tally = meters.tally(answer.active.revision.agent.agent)
-            tally.count(answer.action, answer.distribution, answer.reasons, answer.explored)
-        elif not isinstance(answer, NextbestError):
-            if answer.replayed:
-                meters.replayed += 1
-            else:
-                meters.tally(answer.decision.agent).add(answer.decision)
-
-
-def _written(requests: Sequence[DecisionRequest], answers: Sequence[Answer]) -> Iterator[bytes]:
-    for request, answer in zip(requests, answers, strict=True):
-        line = {"customer": request.customer, **_values(answer)}
-        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _values(answer: Answer) -> dict[str, Any]:
-    """Return what `LineAnswer` or `LineProblem` describes but for the customer, as JSON values."""
-    if isinstance(answer, NextbestError):
-        return {"type": "about:blank", **refusal(answer)}
-    if isinstance(answer, Made):
-        return _made(answer)
-    return decision_answer(answer) | {"replayed": answer.replayed}
-
-
-def _made(made: Made) -> dict[str, Any]:
-    revision = made.active.revision
-    return {
-        "decision_id": made.decision_id,
-        "agent": revision.agent.agent,
-        "revision": revision.id,
-        "policy": made.policy,
-        "snapshot": made.snapshot,
-        "group": made.group,
-        "reason": made.reason,
-        "at": made.at,  # JSON has it as text
-        "action": action_answer(revision.actions[made.action], made.send_at, made.content),
-        "propensity": made.propensity,
-        "explored": made.explored,
-        "arbitration": None,
-        "replayed": False,
-    }
+    with unswept():
+        return b"".join(written(requests, answers))

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.api import batch as api
+from serving.api import batch_lines
 from serving.app import make_app
 from serving.benchmarks.questions import features
 from serving.benchmarks.stages import AT
@@ -47,7 +48,8 @@ STAGES: dict[str, tuple[Any, str]] = {
     "mask, policy, draw": (columnwise, "draw_batch"),
     "record and content": (columnwise._Writing, "add"),
     "write the ledger": (Bulk, "add_decisions"),
-    "answer": (api, "_values"),
+    "answer": (batch_lines, "_line"),
+    "count": (batch_lines, "_tell"),
 }
 
 

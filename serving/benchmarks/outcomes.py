@@ -3,7 +3,7 @@
 Run it by `python -m serving.benchmarks.outcomes`. Each outcome is of a decision of its own, one day
 old, and durable before it is answered. The lag is the age of the oldest entry that the learner has
 not read, looked at twenty times a second while outcomes come as fast as they are taken; the learner
-notes how far it is once a second, which is part of it.
+notes how far it is four times a second, which is part of it.
 """
 
 from __future__ import annotations

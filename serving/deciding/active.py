@@ -18,6 +18,7 @@ from policies.decide import draw, explore
 from policies.registry import create_policy, load_policy
 from policies.samples import odd_contexts
 from policies.snapshot import Manifest
+from serving.learning.models import Models
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import LedgerReader
 from serving.ledger.revisions import Standing
@@ -109,11 +110,14 @@ class ActiveAgents:
 
     Args:
         loaded: the workspace that agents are checked against when they are submitted.
+        snapshots: that the learner has published.
+        models: of a registry, that decide in place of them; None without one.
         by_name: what stands now; each replaced whole, never changed in place.
     """
 
     loaded: LoadedWorkspace
     snapshots: SnapshotFolder
+    models: Models | None = None
     by_name: dict[str, Lineup] = field(default_factory=dict)
     _revisions: dict[str, Revision] = field(default_factory=dict)
 
@@ -202,8 +206,16 @@ class ActiveAgents:
             for active in lineup.all:
                 yield name, active
 
+    def due(self, active: Active) -> str | None:
+        """Return the id of the model or snapshot that is to decide, None if it does already."""
+        pinned = self._pinned(active.revision)
+        if pinned is not None:
+            return None if pinned == active.snapshot else pinned
+        latest = self.snapshots.latest(active.revision.agent.agent)
+        return None if latest is None or latest <= active.snapshot else latest
+
     def newer(self, active: Active) -> tuple[str, Policy] | None:
-        """Load the newest usable snapshot of an agent's learner, if it is newer than the present.
+        """Load the model that is to decide, or else the newest usable snapshot, if it is another.
 
         Changes nothing, so it may run in another thread; see `swap`.
         """
@@ -223,6 +235,13 @@ class ActiveAgents:
 
     def _taught(self, revision: Revision, above: str = "") -> tuple[str, Policy] | None:
         learner = revision.agent.policy.learner
+        pinned = self._pinned(revision)
+        if pinned is not None and self.models is not None:
+            if pinned == above:
+                return None
+            model = self.models.read(revision.agent.agent, pinned)
+            if model is not None:
+                return pinned, load_policy(learner, model[1], revision)
 
         def rebuild(manifest: Manifest, state: bytes) -> Policy | None:
             same = manifest.policy == learner
@@ -230,6 +249,12 @@ class ActiveAgents:
 
         found = self.snapshots.newest(revision.agent.agent, rebuild, above=above)
         return None if found is None or found[1] is None else (found[0], found[1])
+
+    def _pinned(self, revision: Revision) -> str | None:
+        agent = revision.agent
+        return (
+            None if self.models is None else self.models.pinned(agent.agent, agent.policy.learner)
+        )
 
     def remember(self, revision: Revision) -> None:
         """Keep a revision that was compiled; those that nobody has asked for longest are let go."""

@@ -32,6 +32,8 @@ class BatchUsage:
         self.readings = frozenset(r for found in self._by_zone.values() for r in found)
         rows.usage = {reading.key: ledger.used(reading) for reading in self.readings}
         self._now = dict(rows.usage)
+        self._keys = {zone: [r.key for r in found] for zone, found in self._by_zone.items()}
+        self._moved: dict[tuple[str, int], list[str]] = {}
 
     def charges(self, action: int, zone: int) -> tuple[Charge, ...]:
         """Return what an action adds, sent to a customer of a zone of the batch."""
@@ -50,16 +52,25 @@ class BatchUsage:
 
     def before(self, zone: int) -> dict[str, float]:
         """Return what a customer of a zone is decided with, after all that was charged so far."""
-        return {reading.key: self._now[reading.key] for reading in self._by_zone.get(zone, ())}
+        return {key: self._now[key] for key in self._keys.get(zone, ())}
 
     def charge(self, action: int, zone: int) -> None:
         """Add what a drawn action uses."""
         for counter, bucket, amount in self.charges(action, zone):
             place = counter, bucket
-            self._charged[place] = self._charged.get(place, 0.0) + amount
-            for reading in self.readings:
-                if reading.counter == counter and reading.first <= bucket <= reading.last:
-                    self._now[reading.key] += amount
+            if place not in self._charged:
+                self._charged[place], self._moved[place] = 0.0, self._that_count(counter, bucket)
+            self._charged[place] += amount
+            for key in self._moved[place]:
+                self._now[key] += amount
+
+    def _that_count(self, counter: str, bucket: int) -> list[str]:
+        """Return the keys of the readings that a bucket is part of."""
+        return [
+            reading.key
+            for reading in self.readings
+            if reading.counter == counter and reading.first <= bucket <= reading.last
+        ]
 
     def charged(self) -> Iterator[Charge]:
         """Yield all that was charged, each bucket once."""

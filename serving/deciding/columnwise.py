@@ -102,7 +102,7 @@ def decide_columnwise(
     """
     if active.revision.agent.confirm is not None:
         return None  # each contact is reserved by itself
-    rows, past = _recall(ledger, active.revision, asked)
+    rows = _recall(ledger, active.revision, asked)
     usage = BatchUsage(ledger, rows)
     ids = [name or made for name, made in zip(asked.names, _ids(rows.count), strict=True)]
     drawn = draw_batch(rows, active.policy, ids, secret)
@@ -113,7 +113,7 @@ def decide_columnwise(
     if not lawful.all():
         return None
     listed = bool(ledger.action_ids(active.revision.id))
-    written = _Writing(active, asked, rows, past, drawn, usage, listed=listed)
+    written = _Writing(active, asked, rows, drawn, usage, listed=listed)
     made = [written.add(row, decision_id) for row, decision_id in enumerate(ids)]
     ledger.add_decisions(written.new)
     ledger.charge(usage.charged())
@@ -131,7 +131,24 @@ class _Past(NamedTuple):
     events: list[Sequence[PastEvent]]
 
 
-def _recall(ledger: Ledger, revision: Revision, asked: Asked) -> tuple[Batch, _Past]:
+class _Rows(Batch):
+    """Customers who were gathered one by one, so that a context need not be made of columns."""
+
+    told: Sequence[Mapping[str, FeatureValue]] = ()
+    past: _Past
+
+    def context(self, row: int) -> Context:
+        """Return one customer's context, as the single path has it."""
+        customer, asked = self.customers[row], self.placement
+        assert isinstance(asked, str)  # one for all of them
+        return Context(
+            customer, self.at, self.told[row], tuple(self.past.contacts[row]),
+            tuple(self.past.events[row]), self.usage, asked, self.channels,
+            self.suppressed.get(customer, ()),
+        )  # fmt: skip
+
+
+def _recall(ledger: Ledger, revision: Revision, asked: Asked) -> _Rows:
     """Read what the ledger knows of the customers, but for what is used of budgets."""
     customers = [request.customer for request in asked.requests]
     at = asked.at
@@ -141,13 +158,14 @@ def _recall(ledger: Ledger, revision: Revision, asked: Asked) -> tuple[Batch, _P
         [contacts.get(customer, ()) for customer in customers],
         [events.get(customer, ()) for customer in customers],
     )
-    rows = Batch(
+    rows = _Rows(
         revision, at, customers, gather_columns(revision.workspace.customer, asked.features),
         gather_contacts(past.contacts), gather_events(past.events),
         {}, ledger.suppressed_of(customers, at),
         placement=asked.requests[0].placement, channels=asked.channels,
     )  # fmt: skip
-    return rows, past
+    rows.told, rows.past = asked.features, past
+    return rows
 
 
 class _Writing:
@@ -157,14 +175,13 @@ class _Writing:
         self,
         active: Active,
         asked: Asked,
-        rows: Batch,
-        past: _Past,
+        rows: _Rows,
         drawn: Drawn,
         usage: BatchUsage,
         *,
         listed: bool,
     ) -> None:
-        revision, self._past = active.revision, past
+        revision, self._past = active.revision, rows.past
         self.new: list[NewDecision] = []
         self._active, self._asked, self._rows, self._usage = active, asked, rows, usage
         self._drawn, self._zones = drawn, rows.zone.codes.tolist()

@@ -12,7 +12,6 @@ from typing import Any
 from agents.context import Context, check_channels, check_customer, check_placement
 from agents.decisions import Decision
 from agents.revision import Revision
-from agents.rewards import closes_at
 from agents.units import require_utc
 from serving.deciding.recount import charges_beside
 from serving.ledger import Ledger, LedgerReader
@@ -81,7 +80,7 @@ def keep(
     position = ledger.add_decision(
         decision, contact,
         key=key, request=request, arbitration=arbitration, shadow=shadow,
-        closes=closes_at(revision.agent, decision.at),
+        closes=decision.at + revision.window,
     )  # fmt: skip
     if contact is not None:
         ledger.charge(revision.charges(decision.action, contact.at))

@@ -29,7 +29,7 @@ logger = logging.getLogger("nextbest.shipping")
 
 _NICENESS = 10  # decisions and learning come first
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PATHS = ("workspace", "data", "export_to", "log_to")
+_PATHS = ("workspace", "data", "export_to", "log_to", "model_key")
 
 
 def run(settings: Settings) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from agents.errors import LogError, StateError, UnknownNameError, did_you_mean
 from agents.load import load_workspace
-from agents.log import SCHEMA, read_row
+from agents.log import LATER, SCHEMA, read_row
 from agents.revision import Revision
 from policies.registry import STATELESS, check_policy
 from policies.snapshot import Manifest
@@ -55,7 +55,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            missing = [name for name in SCHEMA.names if name not in names]
+            missing = [name for name in SCHEMA.names if name not in {*names, *LATER}]
             if missing:
                 raise LogError(
                     f"{path}: expected a column {missing[0]!r}, got none;"

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from agents.errors import StateError
 from agents.revision import Revision
-from policies.registry import create_policy
+from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
-from policies.teaching.logged import Recall
-from policies.teaching.teacher import Teacher
 from policies.teaching.warm import begin_from
 from serving.learning.listener import HEARD, Listener
-from serving.learning.pupil import Heard, Pupil
+from serving.learning.pupils import AnyPupil, pupil_of
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import Entry, LedgerReader
 
@@ -30,22 +27,22 @@ logger = logging.getLogger("nextbest.learner")
 
 BATCH = 500
 
-_READ_EVERY_S = 1.0
-_RECALLED = 1_024  # decisions kept in memory whose windows are open
+_READ_EVERY_S = 0.25
 
 
 @contextmanager
-def _passing_over(entry: Entry) -> Iterator[None]:
-    """Report what cannot be learned of an entry; raise what is the machine's trouble."""
+def _passing_over(what: str, *values: object) -> Iterator[None]:
+    """Report what cannot be learned; raise what is the machine's trouble."""
     try:
         yield
     except (StateError, OSError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - only its kind: entries hold customers' data
-        logger.error(
-            "entry %d (%s) cannot be learned and is passed over: %s",
-            entry.position, entry.kind, type(error).__name__,
-        )  # fmt: skip
+        kind = type(error).__name__
+        logger.error("%s cannot be learned and is passed over: %s", what % values, kind)
+
+
+_ENTRY = "entry %d (%s)"
 
 
 @dataclass(slots=True)
@@ -54,13 +51,15 @@ class Learner:
 
     Args:
         every_s: least seconds between two snapshots of one agent.
+        also: is given the position after which entries were read, and the entries.
     """
 
     ledger: LedgerReader
     snapshots: SnapshotFolder
     every_s: float
+    also: Callable[[int, Sequence[Entry]], None] = lambda _after, _entries: None
     position: int = 0
-    pupils: dict[str, Pupil] = field(default_factory=dict)
+    pupils: dict[str, AnyPupil] = field(default_factory=dict)
     _published_at: dict[str, float] = field(default_factory=dict)
     _marked: int = 0
     _marked_at: float = float("-inf")
@@ -92,25 +91,36 @@ class Learner:
         Raises:
             StateError: the ledger cannot be read now; nothing was passed over.
         """
-        entries = self.ledger.entries(self.position, BATCH)
-        for entry in entries:
-            with _passing_over(entry):
-                self._take(entry)
+        page = self._listener.read(self.position, BATCH)
+        self.also(self.position, page.entries)
+        for entry in page.entries:
+            with _passing_over(_ENTRY, entry.position, entry.kind):
+                self._take(entry, page.places)
             self.position = entry.position
-        return len(entries)
+        for name, pupil in self.pupils.items():
+            with _passing_over("what %s was told last", name):
+                pupil.settle()
+        return len(page.entries)
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: Entry, places: Mapping[str, int]) -> None:
         if entry.kind == "revision":
             self._activate(entry.position, entry.body)
         if entry.kind == "erasure":
             for pupil in self.pupils.values():
-                pupil.teacher.recall = self._recall()  # forgets whom it remembers
+                pupil.teacher.forget()  # whom it remembers
         if entry.kind not in HEARD:
             return
-        heard = self._listener.heard(entry)
+        heard = self._listener.heard(entry, places)
+        if heard.told is not None and heard.told.known is None:
+            heard.told.agent = self._agent_of(heard.told.position)
         for pupil in self.pupils.values():
-            with _passing_over(entry):
+            with _passing_over(_ENTRY, entry.position, entry.kind):
                 pupil.hear(heard)
+
+    def _agent_of(self, position: int) -> str:
+        """Return the agent of a decision, empty if its record must be read to know."""
+        pupils = self.pupils.items()
+        return next((name for name, each in pupils if each.teacher.known(position)), "")
 
     def publish(self, *, force: bool = False) -> list[str]:
         """Publish what has been learned since the last snapshots, if it is time; return ids.
@@ -155,8 +165,8 @@ class Learner:
             except OSError as error:
                 logger.error("how far was read could not be noted: %s", error)
 
-    def _publish(self, pupil: Pupil) -> str:
-        state = pupil.policy.to_bytes()
+    def _publish(self, pupil: AnyPupil) -> str:
+        state = pupil.state()
         snapshot = self.snapshots.publish(pupil.manifest(state), state)
         pupil.published = pupil.position
         return snapshot
@@ -170,10 +180,16 @@ class Learner:
         self.pupils[name] = pupil
         if position <= pupil.position or revision.id == pupil.revision.id:
             return  # already part of what it was taken up from, or only a canary or a shadow
-        if pupil.policy.name == revision.agent.policy.learner:
-            pupil.revise(revision, position)
-        else:
-            pupil.succeed(revision, position)
+        self.pupils[name] = self._go_on(pupil, revision, position)
+
+    def _go_on(self, before: AnyPupil, revision: Revision, position: int) -> AnyPupil:
+        """Return the pupil that goes on in another's place under another revision."""
+        pupil = pupil_of(self._listener, revision, before.under(revision), position)
+        pupil.teacher.follow(before.teacher)
+        pupil.published = before.published
+        if pupil.policy.name == before.policy.name:
+            pupil.lessons = before.lessons
+        return pupil
 
     def _begin(self, position: int, revision: Revision) -> None:
         """Begin with what another agent has learned, if the agent says so, or with nothing.
@@ -190,18 +206,13 @@ class Learner:
             )
             source = None
         if source is not None:
+            source.settle()
             policy = begin_from(source.policy, revision)
-        self.pupils[name] = Pupil(revision, policy, self._teacher(revision), position, position)
+        self.pupils[name] = pupil_of(self._listener, revision, policy, position)
         if source is not None:
             self._publish(self.pupils[name])
 
-    def _teacher(self, revision: Revision) -> Teacher:
-        return Teacher(revision, self._recall())
-
-    def _recall(self) -> Recall:
-        return lru_cache(_RECALLED)(self._listener.recall)
-
-    def _remembered(self, name: str, first: Revision | None = None) -> Pupil | None:
+    def _remembered(self, name: str, first: Revision | None = None) -> AnyPupil | None:
         """Take up an agent from its newest usable snapshot, if it has one.
 
         Args:
@@ -210,26 +221,30 @@ class Learner:
                 snapshot is older than the log, so it is left alone where the log is not read.
         """
 
-        def rebuild(manifest: Manifest, state: bytes) -> Pupil | None:
+        def rebuild(manifest: Manifest, state: bytes) -> AnyPupil | None:
             revision = self._listener.revision(manifest.revision) if manifest.position else first
             if revision is None:
                 return None
-            teacher = self._teacher(revision)
-            since = teacher.restore(manifest.teacher)
-            pupil = Pupil.resumed(manifest, state, revision, teacher)
+            policy = load_policy(manifest.policy, state, revision)
+            pupil = pupil_of(self._listener, revision, policy, manifest.position)
+            pupil.lessons = manifest.lessons
+            since = pupil.teacher.restore(manifest.teacher)
             if since is not None:
-                pupil.recollect(self._read_again(since, pupil.position))
+                self._recollect(pupil, since)
             return pupil
 
         found = self.snapshots.newest(name, rebuild)
         return None if found is None else found[1]
 
-    def _read_again(self, first: int, last: int) -> Iterator[Heard]:
-        """Read the decisions and outcomes of a stretch of the log, both ends inclusive."""
+    def _recollect(self, pupil: AnyPupil, first: int) -> None:
+        """Read a stretch of the log again, from a position to what the pupil has learned."""
         position = first - 1
-        while position < last and (entries := self.ledger.entries(position, BATCH)):
-            for entry in entries:
-                if entry.position <= last and entry.kind in HEARD:
-                    with _passing_over(entry):
-                        yield self._listener.heard(entry)
-            position = entries[-1].position
+        while position < pupil.position:
+            page = self._listener.read(position, BATCH)
+            if not page.entries:
+                return
+            for entry in page.entries:
+                if entry.position <= pupil.position and entry.kind in HEARD:
+                    with _passing_over(_ENTRY, entry.position, entry.kind):
+                        pupil.recollect(self._listener.heard(entry, page.places))
+            position = page.entries[-1].position

@@ -7,6 +7,7 @@ processes shows it. It ends when its parent does; its death delays learning and 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,7 @@ logger = logging.getLogger("nextbest.learner")
 
 _NICENESS = 5  # decisions come first
 _LONGEST_PAUSE_S = 60.0
+_COLLECT = (20_000, 50, 100)  # what waits for its windows is long-lived, and there is much of it
 
 
 def run(settings: Settings, stop: threading.Event, parent: int) -> None:
@@ -41,9 +43,9 @@ def run(settings: Settings, stop: threading.Event, parent: int) -> None:
     keys = load_keys(settings.data)
     ledger = open_reader(settings)
     snapshots = SnapshotFolder(settings.snapshots, keys.snapshot)
-    learner = Learner(ledger, snapshots, settings.snapshot_every_s)
-    learner.resume()
     tidier = Tidier(ledger, snapshots)
+    learner = Learner(ledger, snapshots, settings.snapshot_every_s, tidier.show)
+    learner.resume()
     while not stop.is_set() and os.getppid() == parent:
         read = learner.step()
         learner.publish()
@@ -72,6 +74,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server passes the end on by SIGTERM
     os.nice(_NICENESS)
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
     with logging_to("json" if kind == "json" else "text", Path(target) if target else None):
         run(settings, stop, int(parent))
 

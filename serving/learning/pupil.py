@@ -2,103 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
 from agents.revision import Revision
-from policies.base import Lesson, Policy
+from policies.base import Policy
 from policies.registry import load_policy
 from policies.snapshot import Manifest
-from policies.teaching.logged import Logged
-from policies.teaching.teacher import Teacher
+from policies.teaching.drip import Drip
 from policies.teaching.warm import succeed
+from policies.teaching.watch import Decided
+from serving.learning.heard import Heard
+from serving.learning.listener import Listener
+
+D = TypeVar("D", bound=Decided)
+L = TypeVar("L")
 
 
-class Lost(NamedTuple):
-    """An outcome that was taken back: when it was said to have happened, how many still count."""
-
-    outcome: str
-    at: datetime
-    remaining: int
-
-
-class Heard(NamedTuple):
-    """An entry of the log that may teach something, whichever agent's.
-
-    Args:
-        position: of the entry.
-        at: its instant.
-        logged: the decision that was made, or that something followed; None if that is no matter.
-        outcomes: the outcomes that count once more; None for a decision.
-        lost: the outcomes that count once less.
-        withdrawn: of a contact that was not made after all, by outcome how many counted until
-            now, and when the first heard of them happened; None if it was made.
-    """
-
-    position: int
-    at: datetime
-    logged: Logged | None
-    outcomes: tuple[str, ...] | None = None
-    lost: tuple[Lost, ...] = ()
-    withdrawn: Mapping[str, tuple[int, datetime]] | None = None
-
-
-@dataclass(slots=True)
-class Pupil:
+class Pupil(ABC, Generic[D, L]):
     """Learns one agent.
 
     Args:
+        listener: reads what is to be known of decisions again.
+        revision: in force.
+        policy: is taught.
         position: of the last entry of the log that changed anything.
+
+    Attributes:
         published: the position of its newest snapshot.
+        lessons: how many it has had.
+        teacher: tells what is to be learned.
     """
 
-    revision: Revision
-    policy: Policy
-    teacher: Teacher
-    position: int
-    published: int
-    lessons: int = 0
+    def __init__(
+        self, listener: Listener, revision: Revision, policy: Policy, position: int
+    ) -> None:
+        self.listener, self.revision, self.policy = listener, revision, policy
+        self.position = self.published = position
+        self.lessons = 0
+        self.teacher = self._teacher()
 
-    @classmethod
-    def resumed(
-        cls, manifest: Manifest, state: bytes, revision: Revision, teacher: Teacher
-    ) -> Pupil:
-        """Take up a snapshot; what is waiting is still to be read again."""
-        policy = load_policy(manifest.policy, state, revision)
-        position = manifest.position
-        return cls(revision, policy, teacher, position, position, manifest.lessons)
+    @abstractmethod
+    def _teacher(self) -> Drip[D, L]:
+        """Return a teacher that knows nothing yet."""
+
+    @abstractmethod
+    def _read(self, position: int) -> D | None:
+        """Read a decision again, None if it is gone."""
+
+    @abstractmethod
+    def _understand(self, heard: Heard) -> D | None:
+        """Return the decision that an entry is about, None if it is none of this agent's.
+
+        Raises:
+            LookupError: what is stored of it is no decision; likewise TypeError and ValueError.
+        """
+
+    @abstractmethod
+    def _learn(self, lessons: Iterable[L]) -> None:
+        """Learn all that is told; if the telling fails, what was told until then."""
+
+    def settle(self) -> None:
+        """Learn what was told and waits to be learned together with more."""
 
     def hear(self, heard: Heard) -> None:
         """Learn what an entry of the log teaches, and what its instant has made due."""
         if heard.position <= self.position:
             return  # learned before the snapshot from which it was taken up
-        logged = heard.logged
-        own = logged is not None and logged.decision.agent == self.revision.agent.agent
-        if own or self.teacher.due(heard.at):
+        decided = self._understand(heard)
+        if decided is not None or self.teacher.due(heard.at):
             self.position = heard.position
         self._learn(self.teacher.until(heard.at))
-        self._learn(self._own(heard))
+        if decided is not None:
+            self._learn(self._own(heard, decided))
 
-    def recollect(self, entries: Iterable[Heard]) -> None:
+    def recollect(self, heard: Heard) -> None:
         """Read again what was learned before, to know what is waiting."""
-        self.teacher.silent = True
-        for heard in entries:
-            self._learn(self._own(heard))
-        self.teacher.silent = False
+        decided = self._understand(heard)
+        if decided is not None:
+            self.teacher.silent = True
+            try:
+                self._learn(self._own(heard, decided))
+            finally:
+                self.teacher.silent = False
 
-    def revise(self, revision: Revision, position: int) -> None:
-        """Go on under another revision with the same learner."""
-        self.policy = load_policy(self.policy.name, self.policy.to_bytes(), revision)
-        self.revision = self.teacher.revision = revision
-        self.position = position
-
-    def succeed(self, revision: Revision, position: int) -> None:
-        """Go on with another learner; how long outcomes take is known to all of them."""
-        self.policy = succeed(self.policy, revision)
-        self.revision = self.teacher.revision = revision
-        self.position, self.lessons = position, 0
+    def state(self) -> bytes:
+        """Return the policy's state after all that it was told."""
+        self.settle()
+        return self.policy.to_bytes()
 
     def manifest(self, state: bytes) -> Manifest:
         """Describe the policy's state."""
@@ -112,28 +104,26 @@ class Pupil:
             teacher=self.teacher.facts(),
         )
 
-    def _own(self, heard: Heard) -> Iterator[Lesson]:
-        """Yield what an entry teaches itself, if it is this agent's."""
-        logged = heard.logged
-        if logged is None or logged.decision.agent != self.revision.agent.agent:
-            return
+    def under(self, revision: Revision) -> Policy:
+        """Return its policy as it is to go on under another revision.
+
+        How long outcomes take is known to every learner, so another one goes on with the same
+        teacher.
+        """
+        state = self.state()
+        if self.policy.name == revision.agent.policy.learner:
+            return load_policy(self.policy.name, state, revision)
+        return succeed(self.policy, revision)
+
+    def _own(self, heard: Heard, decided: D) -> Iterator[L]:
+        """Yield what an entry teaches itself."""
         if heard.withdrawn is not None:
-            yield from self.teacher.withdrawn(logged, heard.withdrawn)
+            yield from self.teacher.withdrawn(decided, heard.withdrawn)
         elif heard.outcomes is None:
-            yield from self.teacher.decided(logged)
+            yield from self.teacher.decided(decided)
         for outcome in heard.outcomes or ():
-            yield from self.teacher.happened(logged, outcome, heard.at, heard.position)
+            yield from self.teacher.happened(decided, outcome, heard.at, heard.position)
         for each in heard.lost:
             yield from self.teacher.retracted(
-                logged, each.outcome, each.at, remaining=each.remaining
+                decided, each.outcome, each.at, remaining=each.remaining
             )
-
-    def _learn(self, lessons: Iterable[Lesson]) -> None:
-        """Learn all that is told, at once; if the telling fails, what was told until then."""
-        told: list[Lesson] = []
-        try:
-            told.extend(lessons)
-        finally:  # the teacher never tells it again
-            if told:
-                self.policy.update(told)
-                self.lessons += len(told)

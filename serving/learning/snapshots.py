@@ -27,6 +27,8 @@ logger = logging.getLogger("nextbest")
 _SUFFIX = ".snapshot"
 _LEARNED = "learned"  # a file that holds one position
 _READ = "read"  # another one
+MODELS = "models"
+"""Folder beside that of the snapshots, of models that decide in place of them."""
 _NAME = re.compile(r"[0-9]{12}-[0-9a-f]{12}")
 
 
@@ -167,14 +169,17 @@ class SnapshotFolder:
         return self._noted(_READ)
 
     def read(self, agent: str, name: str) -> tuple[Manifest, bytes]:
-        """Read and check a snapshot.
+        """Read and check a snapshot, or a model of this name that decides in place of them.
 
         Raises:
             SnapshotError: it does not exist, is damaged, was signed with another key, or is
                 another one under this name.
         """
+        path, model = self._path(agent, name), self.folder.parent / MODELS / agent
+        if not path.exists() and (model / path.name).exists():
+            path = model / path.name
         try:
-            data = self._path(agent, name).read_bytes()
+            data = path.read_bytes()
         except OSError as error:
             raise SnapshotError(f"snapshot {name} of {agent} cannot be read: {error}") from error
         manifest, state = unseal(data, self.key)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.errors import SnapshotError, StateError
 from serving.learning.snapshots import SnapshotFolder
-from serving.ledger import LedgerReader
+from serving.ledger import Entry, LedgerReader
 
 logger = logging.getLogger("nextbest.learner")
 
@@ -25,7 +26,8 @@ _BATCH = 500
 class Tidier:
     """Removes snapshots, from the process of the learner that writes them.
 
-    It reads the log once from its beginning, a little at a time, and from there on what is new.
+    It reads the log once from its beginning, a little at a time; from there on the learner shows
+    it what is new.
 
     Args:
         ledger: for reading.
@@ -58,12 +60,18 @@ class Tidier:
         Raises:
             StateError: the ledger cannot be read now.
         """
-        entries = self.ledger.entries(self.position, _BATCH)
+        entries = self.ledger.entries(self.position, _BATCH, stored=True)
+        self.show(self.position, entries)
+        return len(entries) == _BATCH
+
+    def show(self, after: int, entries: Sequence[Entry]) -> None:
+        """Take note of what was read after a position, if that is how far it has come."""
+        if after != self.position or not entries:
+            return
         for entry in entries:
             if entry.kind == "decision" and entry.body.get("snapshot"):
                 self._named[entry.body["agent"], entry.body["snapshot"]] = entry.position
-        self.position = entries[-1].position if entries else self.position
-        return len(entries) == _BATCH
+        self.position = entries[-1].position
 
     def tidy(self, now: float) -> int:
         """Read the rest of the log, then remove what is not needed; return how many.

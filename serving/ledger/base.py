@@ -20,6 +20,7 @@ from serving.ledger.elsewhere import Elsewhere
 from serving.ledger.keys import ApiKeys, KeyReader
 from serving.ledger.pending import Pending, PendingReader
 from serving.ledger.persons import PersonReader, Persons
+from serving.ledger.pruning import Pruning
 from serving.ledger.revisions import RevisionReader
 from serving.ledger.suppressions import SuppressionReader, Suppressions
 
@@ -69,7 +70,7 @@ class LedgerReader(
 
 class Ledger(
     Bulk, Audits, ApiKeys, Persons, Corrections, Deliveries, Pending, Suppressions, Elsewhere,
-    LedgerReader,
+    Pruning, LedgerReader,
 ):  # fmt: skip
     """Reading and writing; used by one thread at a time."""
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from agents.context import Contact, PastEvent
 from agents.keyed import keyed
-from serving.ledger.database import Row, to_micros
+from serving.ledger.database import Row, from_micros, to_micros
 from serving.ledger.log import ADD_ENTRY, Log
-from serving.ledger.past import ADD_PAST, CONTACTS, EVENTS, past_row, to_contact, to_event
+from serving.ledger.past import ADD_PAST, CONTACTS, EVENTS, past_row, to_event
 from serving.ledger.suppressions import SuppressionReader
 
+_POSITIONS = (  # for a list after IN, or a join, a database may read all decisions
+    "SELECT asked.column1, (SELECT position FROM log WHERE kind = 'decision'"
+    " AND id = asked.column1) FROM (VALUES {}) AS asked"
+)
 _HASH = 16  # bytes of a customer's hash, as `agents.log.hash_customer` has it
 
 
@@ -51,10 +56,14 @@ class BulkReader(SuppressionReader):
         """Return contacts sent later than an instant by customer, oldest first; none: no entry."""
         where = f" AND customer IN {_places(customers)} AND at > ? ORDER BY at, position"
         found: defaultdict[str, list[Contact]] = defaultdict(list)
-        for customer, *row in self._db.rows(
+        rows = self._db.rows(
             _with_customer(CONTACTS) + where, (*_padded(customers), to_micros(after))
-        ):
-            found[customer].append(to_contact(*row))
+        )
+        instant = cache(from_micros)  # many were sent at one instant
+        for customer, at, name, agent, offer, kind, channel, action, includes in rows:
+            sent = tuple(includes.split())
+            contact = Contact(instant(at), agent, offer, kind, channel, action, sent, name)
+            found[customer].append(contact)
         return found
 
     def events_of(
@@ -96,6 +105,14 @@ class BulkReader(SuppressionReader):
             return frozenset()
         sql = f"SELECT key FROM log WHERE key IN {_places(keys)}"  # noqa: S608 - places only
         return frozenset(key for (key,) in self._db.rows(sql, _padded(keys)))
+
+    def positions_of(self, decision_ids: Sequence[str]) -> dict[str, int]:
+        """Return the positions of decisions by their ids; of one that is not there: none."""
+        if not decision_ids:
+            return {}
+        sql = _POSITIONS.format(", ".join(["(?)"] * _size(decision_ids)))
+        rows = self._db.rows(sql, _padded(decision_ids))
+        return {name: position for name, position in rows if position is not None}
 
 
 class Bulk(Log, BulkReader):

@@ -34,8 +34,9 @@ class StoredCorrection:
     lost: tuple[str, ...]
 
 
-_STORED = (
-    "SELECT position, correction.request, record FROM correction JOIN log USING (position) WHERE "
+_STORED = (  # for a join, all of the log may be read
+    "SELECT position, request, (SELECT record FROM log WHERE log.position = correction.position)"
+    " FROM correction WHERE "
 )
 
 
@@ -44,9 +45,7 @@ class CorrectionReader(LogReader):
 
     def find_corrections(self, decision_id: str) -> list[StoredCorrection]:
         """Return the corrections of a decision's outcomes, in order of commit."""
-        rows = self._db.rows(
-            _STORED + "correction.decision_id = ? ORDER BY position", (decision_id,)
-        )
+        rows = self._db.rows(_STORED + "decision_id = ? ORDER BY position", (decision_id,))
         return [_stored(*row) for row in rows]
 
     def corrections_of(self, outcome_id: str) -> list[StoredCorrection]:

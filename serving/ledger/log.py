@@ -17,7 +17,7 @@ from agents.decisions import Decision, OutcomeEvent
 from agents.units import parse_instant
 from serving.ledger.database import to_micros
 from serving.ledger.packing import pack, unpack
-from serving.ledger.past import ADD_PAST, FORGET, Past, PastReader, past_row
+from serving.ledger.past import ADD_PAST, Past, PastReader, past_row
 from serving.ledger.records import Entry, EntryKind, Made, StoredDecision, StoredOutcome
 
 _OPTION = orjson.OPT_SERIALIZE_NUMPY
@@ -30,20 +30,16 @@ ADD_ENTRY = (  # by name, so that a version to which a column is unknown is refu
     "INSERT INTO log (position, kind, at, closes, customer, id, key, decision_id, request, record)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_DECISION = "SELECT position, request, record FROM log WHERE kind = 'decision' AND "
-_PRUNE = (
-    "DELETE FROM log WHERE position IN ("
-    " SELECT position FROM log AS old WHERE at < ? AND closes <= ? AND position <= ?"
-    " AND position < (SELECT max(position) FROM log)"
-    " AND NOT EXISTS (SELECT 1 FROM log AS later WHERE old.kind = 'decision'"
-    " AND later.decision_id = old.id AND later.position > ?)"
-    " AND NOT EXISTS (SELECT 1 FROM correction WHERE old.kind = 'decision'"
-    " AND correction.decision_id = old.id AND correction.position > ?)"
-    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.position = old.position"
-    " AND (state = 'reserved' OR changed > ?))"
-    " ORDER BY at LIMIT ?) RETURNING customer, at, position"
+_DECISION = "SELECT position, request, record FROM log WHERE "
+_NEWEST = (  # for max(position), a database that has none yet plans to read all of the kind
+    "SELECT record FROM (SELECT record FROM log WHERE kind = '{0}'"
+    " ORDER BY position DESC LIMIT 1) AS newest_{0}"
 )
-_FIND_DECISION = {"id": _DECISION + "id = ?", "key": _DECISION + "key = ?"}
+_LAST_INSTANT = f"{_NEWEST.format('decision')} UNION ALL {_NEWEST.format('outcome')}"
+_FIND_DECISION = {
+    "id": _DECISION + "kind = 'decision' AND id = ?",
+    "key": _DECISION + "key = ?",  # nothing else has one; by kind, too, all decisions were read
+}
 
 
 class Named(NamedTuple):
@@ -74,6 +70,10 @@ def read_body(stored: bytes) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def _as_stored(_kind: str, stored: bytes) -> Mapping[str, Any]:
+    return read_body(stored)
+
+
 class LogReader(PastReader):
     """Reads the log."""
 
@@ -83,8 +83,13 @@ class LogReader(PastReader):
     def _read(self, kind: str, stored: bytes) -> Mapping[str, Any]:
         """Read what is stored of an entry; what is no such record is an empty one."""
         body = read_body(stored)
-        if kind != "decision":
-            return body
+        return self.whole(body) if kind == "decision" else body
+
+    def whole(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a decision with all that `Decision.to_record` has, from what is stored of it.
+
+        What is no such decision is an empty record.
+        """
         try:
             actions = body.get("actions") or self.action_ids(body["revision"])
             return unpack(body, actions)
@@ -102,13 +107,20 @@ class LogReader(PastReader):
                 self._action_ids[revision_id] = known
         return known
 
-    def entries(self, after: int, limit: int) -> list[Entry]:
-        """Return up to `limit` rows of the log with a position above `after`, in order."""
+    def entries(self, after: int, limit: int, *, stored: bool = False) -> list[Entry]:
+        """Return up to `limit` rows of the log with a position above `after`, in order.
+
+        Args:
+            after: a position.
+            limit: at least 1.
+            stored: leave decisions as they are stored, for `whole`: that is quicker.
+        """
         rows = self._db.rows(
             "SELECT position, kind, record FROM log WHERE position > ? ORDER BY position LIMIT ?",
             (after, limit),
         )
-        return [Entry(position, kind, self._read(kind, body)) for position, kind, body in rows]
+        read = _as_stored if stored else self._read
+        return [Entry(position, kind, read(kind, body)) for position, kind, body in rows]
 
     def last_position(self) -> int:
         """Return the position of the newest row of the log, 0 if there is none."""
@@ -116,16 +128,13 @@ class LogReader(PastReader):
 
     def first_decision(self) -> int:
         """Return the position of the oldest decision, or of what comes next if there is none."""
-        sql = "SELECT coalesce(min(position), 0) FROM log WHERE kind = 'decision'"
-        return int(self._db.rows(sql)[0][0]) or self.last_position() + 1
+        sql = "SELECT position FROM log WHERE kind = 'decision' ORDER BY position LIMIT 1"
+        rows = self._db.rows(sql)
+        return int(rows[0][0]) if rows else self.last_position() + 1
 
     def last_instant(self) -> datetime | None:
         """Return the later one of the newest decision's instant and the newest outcome's."""
-        rows = self._db.rows(
-            "SELECT record FROM log"
-            " WHERE position = (SELECT max(position) FROM log WHERE kind = 'decision')"
-            " OR position = (SELECT max(position) FROM log WHERE kind = 'outcome')"
-        )
+        rows = self._db.rows(_LAST_INSTANT)
         bodies = [read_body(body) for (body,) in rows]
         told = [body.get("event", body).get("at") for body in bodies]
         return max((parse_instant(at) for at in told if at is not None), default=None)
@@ -269,26 +278,3 @@ class Log(LogReader, Past):
         if customer is not None and aged is not None:
             self._db.run(ADD_PAST, past_row(customer, aged, self._position, past))
         return self._position
-
-    def prune(self, before: datetime, now: datetime, *, until: int, limit: int) -> int:
-        """Remove the oldest decisions and outcomes with all that was indexed of them.
-
-        The newest row of the log stays, so positions are never given twice and the ledger's
-        clock goes on; revisions stay, too. So does a decision of which an entry speaks that stays
-        because of its position, since whoever reads it looks for the decision, and one whose
-        contact is only reserved.
-
-        Args:
-            before: what is younger stays.
-            now: what is of a decision whose outcome windows are still open stays.
-            until: what has a later position stays.
-            limit: most rows to remove at once.
-
-        Returns:
-            How many were removed; less than `limit` if none are left.
-        """
-        rows = self._db.rows(
-            _PRUNE, (to_micros(before), to_micros(now), until, until, until, until, limit)
-        )
-        self._db.run_many(FORGET, [row for row in rows if row[0] is not None])
-        return len(rows)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agents.counters import Charge
 from serving.ledger.database import Moment, RefusedError, Row, Statement
+from serving.ledger.log import LAST
 from serving.ledger.postgres_ahead import SharedDatabase
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ _LATEST = timedelta(seconds=1)  # that a job's clock may be behind when it is co
 _ALONE = 8  # batches beside which nobody wrote, after which nobody is expected to
 
 _MOST = 500  # rows of `SINCE`; with as many, as beside a large batch, nothing stands
-SINCE = (
-    "SELECT kind, customer, id, key, decision_id FROM log WHERE position > ?"
+SINCE = (  # up to `LAST`, or a database that has not counted a new ledger yet reads all of it
+    "SELECT kind, customer, id, key, decision_id FROM log WHERE position > ? AND position <= ?"
     " ORDER BY position LIMIT 500"
 )
 _KNOWN = ("decision", "outcome")  # kinds whose effect is told by their texts and by counters
@@ -106,7 +107,7 @@ class Ahead:
         if whole and self._quiet >= _ALONE and await self._commit_alone(batch):
             return len(checks)
         before = self._db.moment
-        last, since = await self._db.claim((SINCE, (self._seen,)), batch.questions())
+        last, since = await self._db.claim((SINCE, (self._seen, LAST)), batch.questions())
         self._quiet = 0 if since else self._quiet + 1
         kept = len(checks)
         if _late(before, self._db.moment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from agents.context import Contact, PastEvent
@@ -17,7 +17,6 @@ BOTH = (
     " AND customer = ? AND at > ? ORDER BY at, position"
 )
 ADD_PAST = "INSERT INTO past VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-FORGET = "DELETE FROM past WHERE customer = ? AND at = ? AND position = ?"
 UNSAY = (  # what a contact or an event was; the entry stays
     "UPDATE past SET event = NULL WHERE (customer, at, position) ="
     " (SELECT customer, at, position FROM log WHERE "
@@ -106,11 +105,6 @@ class Past(PastReader):
                 " DO UPDATE SET amount = usage.amount + excluded.amount",
                 tuple(charge),
             )
-
-    def prune_usage(self, first: Mapping[str, int]) -> int:
-        """Remove what lies before the first bucket of each counter; return how much it was."""
-        sql = "DELETE FROM usage WHERE counter = ? AND bucket < ? RETURNING bucket"
-        return sum(len(self._db.rows(sql, counter)) for counter in first.items())
 
 
 def past_row(customer: str, at: int, position: int, past: Contact | PastEvent | None) -> Row:

@@ -15,6 +15,11 @@ import orjson
 from serving.ledger.database import Database, from_micros, to_micros
 
 _PENDING = "SELECT outcome_id, request, body, until, dead FROM pending_outcome "
+_JOINABLE = (  # for a join, all decisions may be read
+    "SELECT outcome_id, request, body, until, dead FROM pending_outcome WHERE dead IS NULL AND"
+    " (SELECT position FROM log WHERE kind = 'decision' AND id = pending_outcome.decision_id)"
+    " IS NOT NULL ORDER BY until, outcome_id LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,7 @@ class PendingReader:
 
     def joinable(self, limit: int) -> list[PendingOutcome]:
         """Return outcomes that wait although their decision is there."""
-        rows = self._db.rows(
-            "SELECT p.outcome_id, p.request, p.body, p.until, p.dead FROM pending_outcome p"
-            " JOIN log d ON d.kind = 'decision' AND d.id = p.decision_id WHERE p.dead IS NULL"
-            " ORDER BY p.until, p.outcome_id LIMIT ?",
-            (limit,),
-        )
+        rows = self._db.rows(_JOINABLE, (limit,))
         return [_pending(*row) for row in rows]
 
     def pending_counts(self) -> tuple[int, int]:

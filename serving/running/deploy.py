@@ -40,6 +40,8 @@ class DeployArgs(BaseModel):
         auth: `keys` wherever others than this machine reach it.
         log, log_to: lines of the log, and the file they are appended to, as a replica sees it.
         export_every_s, export_to: how often the log is shipped, and where to, as a replica sees it.
+        model_registry, model_alias, model_key: whose models decide, if any; the file of the key as
+            a replica sees it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +55,9 @@ class DeployArgs(BaseModel):
     log_to: Path | None = None
     export_every_s: float = Field(0.0, ge=0.0, allow_inf_nan=False)
     export_to: Path | None = None
+    model_registry: str = ""
+    model_alias: str = "champion"
+    model_key: Path | None = None
 
     def settings(self) -> Settings:
         """Return the settings of each replica, without the ledger's URL."""
@@ -61,6 +66,8 @@ class DeployArgs(BaseModel):
             Path(self.workspace), Path(self.data), host=host, clock=self.clock, auth=self.auth,
             log=self.log, log_to=self.log_to,
             export_every_s=self.export_every_s, export_to=self.export_to,
+            model_registry=self.model_registry, model_alias=self.model_alias,
+            model_key=self.model_key,
         )  # fmt: skip
 
 
@@ -97,6 +104,7 @@ class Plan:
         shared: whether replicas share a PostgreSQL; without it there is one, on SQLite.
         auth: `none` is for a Ray that listens on loopback only.
         log, log_to, export_every_s, export_to: as in `DeployArgs`.
+        model_registry, model_alias, model_key: as in `DeployArgs`.
     """
 
     workspace: str
@@ -114,6 +122,9 @@ class Plan:
     log_to: Path | None = None
     export_every_s: float = 0.0
     export_to: Path | None = None
+    model_registry: str = ""
+    model_alias: str = "champion"
+    model_key: Path | None = None
 
     @property
     def most_replicas(self) -> int:
@@ -161,6 +172,7 @@ def serve_config(plan: Plan, *, host: str = "0.0.0.0", port: int = HTTP_PORT) ->
         workspace=plan.workspace, data=plan.data, clock=plan.clock, auth=plan.auth,
         ledger_env=LEDGER_ENV if plan.shared else "", log=plan.log, log_to=plan.log_to,
         export_every_s=plan.export_every_s, export_to=plan.export_to,
+        model_registry=plan.model_registry, model_alias=plan.model_alias, model_key=plan.model_key,
     )  # fmt: skip
     return {
         "proxy_location": "EveryNode",

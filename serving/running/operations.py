@@ -18,6 +18,9 @@ from serving.running.options import (
     LogTo,
     MaxReplicas,
     MaxWaiting,
+    ModelAlias,
+    ModelKey,
+    ModelRegistry,
 )
 from serving.settings import Settings
 
@@ -45,6 +48,9 @@ def deploy(
     export_to: ExportTo = None,
     log: Log = "text",
     log_to: LogTo = None,
+    model_registry: ModelRegistry = "",
+    model_alias: ModelAlias = "champion",
+    model_key: ModelKey = None,
 ) -> None:
     """Write a Ray Serve config file and a KubeRay manifest; the ledger is PostgreSQL."""
     plan = Plan(
@@ -52,6 +58,7 @@ def deploy(
         replicas=replicas, max_replicas=max_replicas, max_waiting=max_waiting,
         redis=redis, name=name,
         export_every_s=export_every, export_to=export_to, log=log, log_to=log_to,
+        model_registry=model_registry, model_alias=model_alias, model_key=model_key,
     )  # fmt: skip
     for path in write_deployment(plan, folder):
         typer.echo(f"wrote {path}")

@@ -24,6 +24,16 @@ def _read(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
     return read_ledger_url(value)
 
 
+def without_password(value: str) -> str:
+    """Return the URI of a model registry; refuse a password, which lists and logs would show."""
+    if holds_password(value):
+        raise ContextError(
+            "expected --model-registry without a password: set MLFLOW_TRACKING_USERNAME and"
+            " MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    return value
+
+
 MaxReplicas = Annotated[
     int, typer.Option(min=0, help="Start up to so many under load; 0 for always --replicas.")
 ]
@@ -45,6 +55,17 @@ ExportEvery = Annotated[
 ]
 ExportTo = Annotated[
     Path | None, typer.Option(help="Folder of the shipped log; 'exports' in --data if none.")
+]
+ModelRegistry = Annotated[
+    str,
+    typer.Option(
+        callback=without_password,
+        help="MLflow store, as sqlite:///runs/mlflow/mlflow.db: its models decide.",
+    ),
+]
+ModelAlias = Annotated[str, typer.Option(help="Which registered model of an agent decides.")]
+ModelKey = Annotated[
+    Path | None, typer.Option(help="Key file that models are signed with; the server's if none.")
 ]
 Log = Annotated[
     LogKind, typer.Option(help="'json' has a line for each request; neither has customers.")

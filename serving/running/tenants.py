@@ -24,7 +24,8 @@ def tenants(settings: Settings) -> tuple[Settings, ...]:
     Raises:
         DocumentError: a workspace is wrong.
         StateError: two have the same name, no keys tell whose request it is, or the data folder
-            was that of one workspace and is to be that of several, or the other way round.
+            was that of one workspace and is to be that of several, or the other way round; or a
+            model registry is to serve several.
     """
     if not settings.more:
         several = next(settings.data.glob(f"*/{_MARK}"), None)
@@ -34,6 +35,10 @@ def tenants(settings: Settings) -> tuple[Settings, ...]:
                 f" --data {several.parents[1]}, or all of them again"
             )
         return (settings,)
+    if settings.model_registry:
+        raise StateError(
+            "expected --model-registry with one workspace: models are named by their agent alone"
+        )
     if settings.auth != "keys":
         raise StateError("expected --auth keys to tell several workspaces apart; add it")
     if (settings.data / _MARK).exists():

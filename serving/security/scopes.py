@@ -57,6 +57,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("PUT", "/v1/agents/{name}"): Rule("configure"),
     ("POST", "/v1/agents/{name}/activate"): Rule("configure"),
     ("POST", "/v1/agents/{name}/rollback"): Rule("configure"),
+    ("POST", "/v1/agents/{name}/model"): Rule("admin"),
     ("GET", "/v1/agents/{name}/revisions"): Rule("evaluate"),
     ("GET", "/v1/agents/{name}/revisions/{revision_id}"): Rule("evaluate"),
     ("GET", "/v1/agents/{name}/diff"): Rule("evaluate"),

@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from time import perf_counter
@@ -117,10 +117,38 @@ class Tally:
         self.decisions += 1
         self.none += action == 0
         self.explored += explored
-        weight = 1.0 / (np.count_nonzero(distribution) * distribution.item(action))
+        chances = distribution.tolist()
+        weight = 1.0 / ((len(chances) - chances.count(0.0)) * chances[action])
         self.weights += weight
         self.squares += weight * weight
         self._masks.append(reasons)
+        if len(self._masks) >= _MOST_MASKS:
+            self._gather()
+
+    def count_all(
+        self,
+        actions: NDArray[np.int64],
+        distributions: NDArray[np.float64],
+        reasons: Iterable[tuple[str | None, ...]],
+        explored: int,
+    ) -> None:
+        """Count what N decisions came to, as `count` does one.
+
+        Args:
+            actions: (N,) positions of the drawn actions.
+            distributions: (N, A) that were drawn from.
+            reasons: of the N masks.
+            explored: how many of them explored.
+        """
+        count = len(actions)
+        drawn = distributions[np.arange(count), actions]  # (N,)
+        weights = 1.0 / (np.count_nonzero(distributions, axis=1) * drawn)  # (N,)
+        self.decisions += count
+        self.none += int(np.count_nonzero(actions == 0))
+        self.explored += explored
+        self.weights += float(weights.sum())
+        self.squares += float(weights @ weights)
+        self._masks.extend(reasons)
         if len(self._masks) >= _MOST_MASKS:
             self._gather()
 

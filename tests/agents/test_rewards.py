@@ -46,6 +46,7 @@ def test_each_outcome_has_its_own_window(build: Callable[..., Revision], noon: d
     events = [event("complained", noon + 3 * DAY), event("bought", noon + 3 * DAY)]
     assert [e.outcome for e in kept(build().agent, noon, events)] == ["bought"]
     assert closes_at(build().agent, noon) == noon + 7 * DAY
+    assert build().window == 7 * DAY
 
 
 def test_once_counts_the_first_and_each_counts_all(

@@ -356,3 +356,21 @@ def test_a_timetable_is_the_sending_instant_of_each_slot(
     slots = [(name, next(iter(reach.windows), "")) for name, reach in channels.items()]
     sends = Timetable(channels, slots).sends(now, zone)
     assert sends == {slot: sending_at(channels[slot[0]], slot[1], now, zone) for slot in slots}
+
+
+@settings(max_examples=60)
+@given(
+    st.none() | weekly, st.none() | weekly, st.sampled_from(CHANGES + TWICE),
+    st.lists(st.tuples(st.integers(-10 * 1440, 3 * 1440), st.integers(0, 59)), max_size=40),
+)  # fmt: skip
+def test_a_timetable_answers_the_same_whatever_it_was_asked_before(
+    quiet: LocalSpan | None, window: LocalSpan | None, change: tuple[str, str],
+    asked: list[tuple[int, int]],
+) -> None:  # fmt: skip
+    reach, slot = channel(quiet, "queue", window), ("ch", "slot" if window else "")
+    timetable = Timetable({"ch": reach}, [slot])
+    for minutes, seconds in asked:
+        now = at(change[1]) + minutes * MINUTE + timedelta(seconds=seconds, microseconds=seconds)
+        for zone in (change[0], "UTC", None):
+            found = sending_at(reach, slot[1], now, zone)
+            assert timetable.sends(now, zone) == {slot: found}

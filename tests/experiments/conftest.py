@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -192,3 +194,86 @@ def folder(table: pa.Table, revision: Revision, tmp_path: Path) -> Path:
     pq.write_table(table, target / "decisions.parquet")
     (target / "revisions" / f"{revision.id}.json").write_bytes(revision.source)
     return target
+
+
+MakeLife = Callable[..., pa.Table]
+
+
+@pytest.fixture(scope="session")
+def make_life(revision: Revision) -> MakeLife:
+    """Make a log of customers who come over 60 days and are decided about every 14 days.
+
+    `rate` is how often a decision of control is followed by a renewal; treatment's is (1 + lift)
+    times that. Customers of plan `plus` renew three times as often as those of `basic`, and
+    `basic` is contacted with probability 0.4 where `plus` is with 0.8. One in `leave` of all
+    decisions is followed by an unsubscription.
+    """
+
+    def life(
+        n: int, seed: int, *, lift: float = 0.0, rate: float = 0.1, days: int = 120,
+        leave: float = 0.02, shares: tuple[float, ...] = (0.6, 0.1, 0.3),
+    ) -> pa.Table:  # fmt: skip
+        rng = np.random.default_rng(seed)
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        end = start + timedelta(days=days)
+        rows: list[dict[str, Any]] = []
+        groups = rng.choice(["treatment", "random", "control"], n, p=shares)
+        plans = rng.choice(["basic", "plus"], n)
+        spent = rng.gamma(2.0, 20.0, n)
+        for number, (group, plan, bill) in enumerate(
+            zip(groups.tolist(), plans.tolist(), spent.tolist(), strict=True)
+        ):
+            pull = (0.5 if plan == "basic" else 1.5) * bill / 40.0
+            chance = rate * pull * (1.0 + lift * (group == "treatment"))
+            reach = {"control": 0.0, "random": 2 / 3}.get(group, 0.4 if plan == "basic" else 0.8)
+            at = start + timedelta(days=60.0 * float(rng.random()))
+            while at < end:
+                events = [("renewed", 80.0)] if rng.random() < chance else []
+                events += [("unsubscribed", -15.0)] if rng.random() < leave else []
+                p = [1.0 - reach, reach / 2, reach / 2]
+                luck = float(rng.random())
+                drawn = int(luck >= p[0]) + int(luck >= p[0] + p[1])
+                closes = at + timedelta(days=14)
+                rows.append(
+                    {
+                        "position": len(rows), "decision_id": f"d{len(rows)}", "at": at,
+                        "agent": "retention", "revision": revision.id, "policy": "test",
+                        "snapshot": "", "group": group, "reason": "policy",
+                        "customer": f"c{number}",
+                        "context": _context(plan=plan, monthly_bill=bill, app_user=number % 2 == 0),
+                        "actions": list(ACTIONS[:3]), "mask": [None] * 3, "distribution": p,
+                        "expected": [None] * 3, "action": ACTIONS[drawn], "propensity": p[drawn],
+                        "floor": 0.0, "explored": False,
+                        "outcomes": [
+                            {"outcome": name, "value": value, "at": at + timedelta(days=2)}
+                            for name, value in events
+                            if at + timedelta(days=2) <= end
+                        ],
+                        "reward": sum(value for _, value in events) - 0.01 * (drawn > 0),
+                        "closed_at": closes if closes <= end else None,
+                    }
+                )  # fmt: skip
+                at += timedelta(days=14)
+        return log_table(rows)
+
+    return life
+
+
+def _context(**features: object) -> str:
+    record = {"features": features, "contacts": [], "events": [], "usage": {}, "placement": "",
+              "channels": [], "suppressed": []}  # fmt: skip
+    return json.dumps(record)
+
+
+@pytest.fixture
+def life_folder(make_life: MakeLife, revision: Revision, tmp_path: Path) -> Callable[..., Path]:
+    """Write such a log as a folder, with its revision beside it."""
+
+    def write(*arguments: Any, **settings: Any) -> Path:
+        folder = tmp_path / "life"
+        (folder / "revisions").mkdir(parents=True)
+        pq.write_table(make_life(*arguments, **settings), folder / "decisions.parquet")
+        (folder / "revisions" / f"{revision.id}.json").write_bytes(revision.source)
+        return folder
+
+    return write

@@ -44,7 +44,8 @@ def snapshot(tmp_path: Path, policy: HybridThompson, revision: Revision) -> Path
 
 
 def test_policies_are_valued_and_groups_compared(folder: Path) -> None:
-    result = run(folder, "--policy", "uniform", "--policy", "none", "--policy", "logged")
+    asked = [word for name in ("uniform", "none", "logged") for word in ("--policy", name)]
+    result = run(folder, *asked, "--force")
     assert result.exit_code == 0
     for text in ("Value in EUR per 1,000 decisions", "uniform", "none", "logged", "snips", "dr",
                  "Propensity audit passed", "20 open decisions left out",
@@ -78,7 +79,7 @@ def test_an_apprentice_is_compared_with_its_incumbent(
 
 @pytest.mark.parametrize("group", ["random", "treatment", "all"])
 def test_groups_and_estimators_are_chosen(folder: Path, group: str) -> None:
-    result = run(folder / "decisions.parquet", "--group", group, "--estimator", "ips")
+    result = run(folder / "decisions.parquet", "--group", group, "--estimator", "ips", "--force")
     assert result.exit_code == 0
     assert "ips" in result.output
     assert "snips" not in result.output

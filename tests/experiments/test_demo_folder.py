@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import StateError
-from experiments.demo import Demo, run_demo
+from experiments.demo.run import Demo, run_demo
 
 
 def plan(folder: Path, customers: int = 100) -> Demo:

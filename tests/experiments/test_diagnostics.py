@@ -10,6 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments.diagnostics import audit, diagnose
+from experiments.evaluate import evaluate
+from experiments.intervals import Bounds, Sample
+from experiments.intervals.normal import Normal
 from experiments.logs import LoggedDecisions
 from experiments.targets import logged_target, none_target, uniform_target
 
@@ -129,3 +132,29 @@ def test_the_uniform_policys_own_log_has_nothing_to_audit_by_weight(make_log: Ma
     found = audit(replace(certain, allowed=certain.distribution > 0))
     assert (found.df, found.p_draws, found.passed) == (0, 1.0, True)
     assert (found.rare, found.p_rare) == (0, 1.0)
+
+
+def test_the_greatest_possible_weight_is_that_of_all_actions(make_log: MakeLog) -> None:
+    """By brute force over rows and actions; intervals that rest on it are not given less."""
+    log = make_log(40, 5, floor=0.01)
+    target = uniform_target(log)
+    possible = max(
+        t / p
+        for row, logged in zip(target, log.distribution, strict=True)
+        for t, p in zip(row, logged, strict=True)
+        if p > 0.0
+    )
+    found = diagnose(log, target)
+    assert found.possible_weight == pytest.approx(possible)
+    assert found.possible_weight > 1.5 * found.max_weight
+    drawn_only = diagnose(replace(log, whole=False), target)
+    assert drawn_only.possible_weight == found.max_weight
+    given: list[float] = []
+
+    class Spy(Normal):
+        def bounds(self, sample: Sample, level: float) -> Bounds:
+            given.append(sample.weight_limit)
+            return super().bounds(sample, level)
+
+    evaluate(log, target, estimators=("ips",), interval=Spy())
+    assert given == [pytest.approx(possible)]

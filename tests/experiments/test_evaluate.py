@@ -77,21 +77,21 @@ def test_too_little_data_is_said(make_log: MakeLog) -> None:
     log = make_log(60, 6)
     found = evaluate(log, none_target(log))
     assert not found.by("dr").enough
-    assert any("not enough data" in warning for warning in found.warnings)
+    assert any("at least 10 needed" in warning for warning in found.warnings)
 
 
 def test_missing_support_is_said(make_log: MakeLog) -> None:
     log = make_log(500, 7)
     target = np.zeros_like(log.distribution)
     target[:, 1] = 1.0
-    assert any("says nothing of them" in warning for warning in evaluate(log, target).warnings)
+    assert any("hardly ever tried" in warning for warning in evaluate(log, target).warnings)
 
 
 def test_a_failing_audit_is_said(make_log: MakeLog) -> None:
     log = make_log(5_000, 8)
     stale = 0.7 * log.distribution + 0.3 * uniform_target(log)
     liar = replace(log, distribution=stale, propensity=stale[np.arange(5_000), log.action])
-    assert any("believe no estimate" in w for w in evaluate(liar, uniform_target(liar)).warnings)
+    assert any("not drawn with the" in w for w in evaluate(liar, uniform_target(liar)).warnings)
 
 
 def test_disagreement_is_said(make_log: MakeLog) -> None:
@@ -100,7 +100,7 @@ def test_disagreement_is_said(make_log: MakeLog) -> None:
     tilted = np.full_like(target, 500.0)
     tilted[np.arange(500), log.action] = 0.0
     found = evaluate(log, target, q_hat=tilted)
-    assert any("differ by more than a standard error" in w for w in found.warnings)
+    assert any("trust neither alone" in w for w in found.warnings)
     assert evaluate(log, target, q_hat=tilted, estimators=("dr",)).warnings == ()
 
 

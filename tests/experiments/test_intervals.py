@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agents.errors import LogError
+from experiments.estimators import Pieces
 from experiments.evaluate import evaluate
 from experiments.intervals import (
+    INTERVALS,
     Bounds,
     MeanSample,
-    clustered_error,
+    Sample,
     difference_interval,
-    envelope_interval,
     mean_sample,
-    normal_interval,
-    wilson_ess_interval,
     wilson_interval,
 )
+from experiments.intervals.base import t_quantile
 from experiments.logs import LoggedDecisions
+from experiments.tally import Tally, clusters_of
 from experiments.targets import uniform_target
 from experiments.weights import effective_conversions, effective_size
 
 MakeLog = Callable[..., LoggedDecisions]
+Floats = NDArray[np.float64]
+WILSON = INTERVALS["wilson"]
+
+
+def of(
+    weights: Floats, rewards: Floats, limits: Bounds, *, design_effect: float = 1.0,
+    value: float = 0.0, stderr: float = 1.0, conversions: float = math.inf,
+) -> Sample:  # fmt: skip
+    """Sum up weighted rewards as an evaluation does."""
+    total = float(weights.sum())
+    gain, loss = (float(weights @ np.maximum(sign * rewards, 0.0)) / total for sign in (1, -1))
+    return Sample(
+        len(weights), value, stderr, design_effect, effective_size(weights), gain, loss, limits,
+        float(weights.max()), conversions=conversions,
+    )  # fmt: skip
 
 
 def test_wilson_has_the_published_bounds() -> None:
@@ -42,23 +61,15 @@ def test_the_parts_of_a_signed_reward_are_joined_as_newcombe_does() -> None:
     rewards = np.repeat([1.0, 0.0], [81, 182])
     plain = wilson_interval(81 / 263, 263, 0.95)
     weights = np.ones(263)
-    gain = wilson_ess_interval(weights, rewards, 0.95, reward_range=Bounds(0.0, 1.0))
-    loss = wilson_ess_interval(weights, -rewards, 0.95, reward_range=Bounds(-1.0, 0.0))
+    gain = WILSON.bounds(of(weights, rewards, Bounds(0.0, 1.0)), 0.95)
+    loss = WILSON.bounds(of(weights, -rewards, Bounds(-1.0, 0.0)), 0.95)
     np.testing.assert_allclose(gain, plain)
     np.testing.assert_allclose(loss, (-plain.high, -plain.low))
 
 
-def test_it_scales_with_the_currency() -> None:
-    rng = np.random.default_rng(0)
-    weights, rewards = rng.random(200), rng.choice([-20.0, 0.0, 80.0], 200)
-    euros = wilson_ess_interval(weights, rewards, 0.95, reward_range=Bounds(-20.0, 80.0))
-    cents = wilson_ess_interval(weights, rewards * 100, 0.95, reward_range=Bounds(-2e3, 8e3))
-    np.testing.assert_allclose(np.array(cents), np.array(euros) * 100)
-
-
 def test_without_a_single_conversion_the_range_still_speaks() -> None:
     weights, nothing = np.ones(100), np.zeros(100)
-    bounds = wilson_ess_interval(weights, nothing, 0.95, reward_range=Bounds(0.0, 80.0))
+    bounds = WILSON.bounds(of(weights, nothing, Bounds(0.0, 80.0)), 0.95)
     assert bounds.low == 0.0
     assert bounds.high == pytest.approx(80 * 0.03699, rel=1e-3)
 
@@ -66,19 +77,22 @@ def test_without_a_single_conversion_the_range_still_speaks() -> None:
 def test_dependence_within_customers_widens() -> None:
     weights, rewards = np.ones(100), np.repeat([0.0, 80.0], [90, 10])
     limits = Bounds(0.0, 80.0)
-    one = wilson_ess_interval(weights, rewards, 0.95, reward_range=limits)
-    two = wilson_ess_interval(weights, rewards, 0.95, reward_range=limits, design_effect=2.0)
+    one = WILSON.bounds(of(weights, rewards, limits), 0.95)
+    two = WILSON.bounds(of(weights, rewards, limits, design_effect=2.0), 0.95)
     assert two.low < one.low < one.high < two.high
 
 
 def test_the_envelope_holds_both() -> None:
+    """Student's part is wider than the normal interval, and ends where rewards do."""
     weights, rewards = np.ones(100), np.repeat([0.0, 80.0], [97, 3])
-    limits = Bounds(0.0, 80.0)
-    envelope = envelope_interval(2.0, 1.5, weights, rewards, 0.95, reward_range=limits)
-    wilson = wilson_ess_interval(weights, rewards, 0.95, reward_range=limits)
-    normal = normal_interval(2.0, 1.5, 0.95)
-    assert envelope == (min(wilson.low, normal.low), max(wilson.high, normal.high))
-    assert normal.low < wilson.low < normal.high < wilson.high
+    sample = of(weights, rewards, Bounds(0.0, 80.0), value=2.0, stderr=1.5)
+    envelope, wilson = (INTERVALS[name].bounds(sample, 0.95) for name in ("envelope", "wilson"))
+    reach = t_quantile(0.95, 9.0) * 1.5  # (gain / stderr)^2 is below ten
+    assert envelope == (0.0, wilson.high)
+    assert 2.0 - reach < 0.0 < wilson.low < 2.0 + reach < wilson.high
+    sure = replace(sample, stderr=0.3)  # (2.4 / 0.3)^2 is 64 conversions
+    wide = replace(sure, reward_range=Bounds(0.0, 2.4), ess=1e6)
+    assert INTERVALS["envelope"].bounds(wide, 0.95).low == 2.0 - t_quantile(0.95, 63.0) * 0.3
 
 
 def test_errors_respect_customers() -> None:
@@ -89,14 +103,18 @@ def test_errors_respect_customers() -> None:
     assert clustered_error(terms, alone) == pytest.approx(usual)
     twice = clustered_error(np.repeat(terms, 2), np.repeat(alone, 2))
     assert twice == pytest.approx(usual)  # the same rows again tell nothing new
-    with pytest.raises(ValueError, match="two customers, got 1"):
+    with pytest.raises(LogError, match="two customers, got 1"):
         clustered_error(terms, np.full(50, "c", dtype=object))
+
+
+def clustered_error(terms: Floats, customers: NDArray[np.object_]) -> float:
+    return Tally.of(Pieces(terms), *clusters_of(customers)).stderr
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
 def test_a_level_outside_its_range_is_refused(level: float) -> None:
     with pytest.raises(ValueError, match="expected a level between 0 and 1"):
-        normal_interval(0.0, 1.0, level)
+        INTERVALS["normal"].bounds(of(np.ones(3), np.ones(3), Bounds(0.0, 1.0)), level)
 
 
 def test_effective_numbers() -> None:
@@ -172,3 +190,15 @@ def test_the_lift_interval_covers() -> None:
         low, high = difference_interval(one, other, 0.95)
         hits += low <= 80.0 * 0.02 <= high
     assert hits / 400 >= 0.93
+
+
+def test_the_cost_of_each_contact_is_no_conversion() -> None:
+    """Ten conversions of 80 among 1,000 contacts of 5 each: t has 9 degrees of freedom."""
+    rewards = np.repeat([75.0, -5.0], [10, 990])
+    error = float(rewards.std(ddof=1)) / math.sqrt(1_000.0)
+    counted = of(
+        np.ones(1_000), rewards, Bounds(-100.0, 100.0), value=float(rewards.mean()), stderr=error,
+        conversions=10.0,
+    )  # fmt: skip
+    low, high = INTERVALS["envelope"].bounds(counted, 0.95)
+    assert high - low >= 2.0 * t_quantile(0.95, 9.0) * error * (1.0 - 1e-12)

@@ -11,8 +11,8 @@ import pytest
 
 from agents.revision import Revision
 from agents.spec import Agent
+from experiments.lift.metrics import compare_metrics
 from experiments.logs import LoggedDecisions
-from experiments.metrics import compare_metrics
 from experiments.report import metrics_table, metrics_warnings, to_text
 
 MakeLog = Callable[..., LoggedDecisions]

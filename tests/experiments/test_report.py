@@ -48,8 +48,12 @@ def test_values_in_currency_per_thousand_decisions(make_log: MakeLog) -> None:
     assert f"{found[0].by('snips').high * 1_000:,.0f}" in text
     assert f"{found[0].diagnostics.ess:,.0f}" in text
     lines = text.splitlines()
-    assert sum("not enough data" in line for line in lines if "none" in line) == 2
-    assert not any("not enough data" in line for line in lines if "uniform" in line)
+    (refused,) = [line for line in lines if line.split()[:3] == ["none", "not", "supported"]]
+    assert not any(letter.isdigit() for letter in refused)
+    assert not any("not supported" in line for line in lines if "uniform" in line)
+    forced = to_text(value_table([replace(found[1], forced=True)], "EUR"))
+    assert forced.count("FORCED, not supported") == 2
+    assert f"{found[1].by('dr').value * 1_000:,.0f}" in forced
     assert max(map(len, lines)) <= 80
 
 
@@ -72,7 +76,7 @@ def test_the_audit_in_short_lines(make_log: MakeLog) -> None:
 
 
 def test_a_name_is_shown_as_it_is_written(make_log: MakeLog) -> None:
-    log = make_log(100, 2)
+    log = make_log(2_000, 2)
     found = [evaluate(log, uniform_target(log), name="[/odd] [red]name")]
     text = to_text(value_table(found, "EUR"), diagnostics_table(found))
     assert text.count("[/odd] [red]name") == 3

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.features import context_matrix
 from experiments.logs import LoggedDecisions
-from experiments.reward_models import cross_fit
+from experiments.reward_models.features import context_matrix
+from experiments.reward_models.ridge import cross_fit
 
 MakeLog = Callable[..., LoggedDecisions]
 
@@ -92,6 +92,7 @@ def test_contexts_become_columns(make_log: MakeLog) -> None:
 
 def test_contacts_are_a_column_and_outliers_are_clipped(make_log: MakeLog) -> None:
     log = with_features(make_log(100, 5), [{"x": 1e9 if i == 0 else 0.0} for i in range(100)])
+    assert isinstance(log.contexts, np.ndarray)
     log.contexts[0]["contacts"] = [{}, {}]
     columns = context_matrix(log)
     assert columns.shape == (100, 2)

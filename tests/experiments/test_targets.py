@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from agents.errors import LogError
+from agents.errors import LogError, UnknownNameError
 from agents.revision import Revision
 from agents.spec import Agent, Workspace
 from experiments.logs import LoggedDecisions, from_table
-from experiments.targets import logged_target, none_target, snapshot_target, uniform_target
+from experiments.targets import (
+    Learner,
+    Lessons,
+    Reader,
+    logged_target,
+    none_target,
+    rule_target,
+    snapshot_target,
+    taught_target,
+    uniform_target,
+)
+from experiments.targets.asked import Source, read_target
+from experiments.targets.rules import parse_rule
+from policies.decide import explore
 from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
 from simulators.rollout import rollout
@@ -67,10 +81,10 @@ def test_columns_follow_the_names_of_actions(
 
 def test_an_unknown_revision_is_named(table: pa.Table, revision: Revision) -> None:
     log = from_table(table)
-    with pytest.raises(LogError, match=f"revision {revision.id}, which is not among the 0"):
+    with pytest.raises(LogError, match=f"one of the 0 known revisions, got {revision.id}"):
         snapshot_target(log, {}, Uniform.create)
     short = replace(log, actions=("none", *(f"x/{k}@y" for k in range(len(log.actions) - 1))))
-    with pytest.raises(LogError, match="which no row of the log has"):
+    with pytest.raises(LogError, match="its actions in the log, got no row with"):
         snapshot_target(short, {revision.id: revision}, Uniform.create)
 
 
@@ -86,3 +100,96 @@ def test_sets_instants_and_the_past_survive_the_log() -> None:
     assert np.ptp(log.distribution, axis=0).max() > 0.01
     assert any(entry["contacts"] for entry in log.contexts)
     assert any(names == ("bought", "first_order") for names in log.outcomes)
+
+
+def test_rules_take_the_first_action_that_is_allowed(make_log: MakeLog) -> None:
+    log = make_log(300, 2)
+    a = np.array([context["features"]["a"] for context in log.contexts])
+    rules = parse_rule("when customer.a > 0.0 then credit else plan/free@push > plan")
+    target = rule_target(log, rules)
+    assert np.array_equal(target.sum(axis=1), np.ones(300))
+    for row in range(300):
+        order = [3, 4, 0] if a[row] > 0.0 else [2, 1, 0]
+        first = next(column for column in order if log.allowed[row, column])
+        assert target[row, first] == 1.0
+    with pytest.raises(UnknownNameError, match="'plam' is no action or offer .*'plan'"):
+        rule_target(log, parse_rule("plam"))
+    with pytest.raises(ValueError, match=r"customer.c > 0.0: .*did you mean .customer"):
+        rule_target(log, parse_rule("when customer.c > 0.0 then none"))
+    with pytest.raises(ValueError, match="expected 'when EXPR then ACTION"):
+        parse_rule("credit or plan")
+
+
+def test_rules_of_a_file(make_log: MakeLog, tmp_path: Path) -> None:
+    log = make_log(100, 3)
+    file = tmp_path / "young.yaml"
+    file.write_text("rules:\n  - when: customer.a > 0.0\n    then: credit\n  - then: [plan]\n")
+    expected = rule_target(log, parse_rule("when customer.a > 0.0 then credit else plan"))
+    found = read_target(str(file), Source({}))
+    assert found.name == "young"
+    assert np.array_equal(found.probabilities(log), expected)
+    file.write_text("rules:\n  - if: customer.a > 0.0\n    then: credit\n")
+    with pytest.raises(LogError, match=r"rules.0: expected 'then' with actions"):
+        read_target(str(file), Source({}))
+
+
+@pytest.mark.parametrize("name", ["hybrid_thompson", "linear_thompson", "greedy", "priority"])
+def test_a_table_of_contexts_is_answered_as_one_by_one(
+    table: pa.Table, revision: Revision, name: str
+) -> None:
+    log = from_table(table).in_groups("treatment", "random")
+    learner = Learner(name)
+    policy, adapted = learner.create(revision), learner.adapted(revision)
+    reader = Reader(log, {revision.id: revision})
+    lessons = [reader.lesson(row, adapted) for row in range(60)]
+    policy.update([lesson for lesson in lessons if lesson is not None])
+    found = snapshot_target(log, {revision.id: adapted}, lambda _: policy)
+    for row in range(0, len(log), 9):
+        mask = reader.mask(row, adapted)
+        single = policy.distribution(reader.context(row), mask).probabilities
+        mixed = explore(adapted, single, mask.allowed)
+        np.testing.assert_allclose(found[row, reader.columns(adapted)], mixed, atol=1e-12)
+
+
+def test_a_learner_never_learns_from_what_it_is_judged_on(
+    table: pa.Table, revision: Revision
+) -> None:
+    """Later outcomes are turned around: answers before them stay, answers after them do not."""
+    log = from_table(table).in_groups("treatment", "random")
+    revisions = {revision.id: revision}
+    lessons = Lessons.of(log, log, blocks=3, wait=timedelta(0))
+    rows, learner = lessons.judged(log), Learner("hybrid_thompson", {"tau": 0.3})
+    before = taught_target(rows, lessons, revisions, learner)
+    turned = log.outcomes.copy()
+    late = log.at >= lessons.cuts[0]
+    turned[late] = [() if names else ("renewed",) for names in turned[late]]
+    other = Lessons.of(replace(log, outcomes=turned), log, blocks=3, wait=timedelta(0))
+    after = taught_target(rows, other, revisions, learner)
+    first = rows.at < lessons.cuts[1]
+    assert first.any()
+    assert not first.all()
+    assert np.array_equal(before[first], after[first])
+    assert not np.allclose(before[~first], after[~first])
+
+
+def test_a_log_shorter_than_its_windows_teaches_nothing(
+    table: pa.Table, revision: Revision
+) -> None:
+    log = from_table(table).in_groups("treatment")
+    lessons = Lessons.of(log, log, wait=timedelta(days=3_650))
+    with pytest.raises(LogError, match="to learn from, got none; .*--at-once"):
+        taught_target(lessons.judged(log), lessons, {revision.id: revision}, Learner())
+    with pytest.raises(ValueError, match="--blocks: expected 2 or more, got 1"):
+        Lessons.of(log, log, blocks=1)
+
+
+def test_settings_are_read_and_refused(revision: Revision) -> None:
+    learner = Learner.parsed("hybrid_thompson:tau=.3,floor=0.1")
+    spec = learner.adapted(revision).agent.policy
+    assert (spec.learner, spec.floor, spec.settings["tau"]) == ("hybrid_thompson", 0.1, 0.3)
+    assert not Learner("fixed").learns(revision)
+    assert Learner().learns(revision)
+    with pytest.raises(UnknownNameError, match="did you mean 'hybrid_thompson'"):
+        Learner.parsed("hybrid_thomson")
+    with pytest.raises(ValueError, match="floor"):
+        Learner.parsed("uniform:floor=2").adapted(revision)

@@ -101,4 +101,5 @@ def test_what_is_read_and_scaled_later_is_what_is_encoded(revision: Revision) ->
     for context in contexts:
         rows = batch_of(revision, context)
         assert np.array_equal(scaled(encoder, unscaled(encoder, rows))[0], encoder.encode(context))
+        assert np.array_equal(unscaled(encoder, rows)[0], encoder.unscaled_of(context))
         assert np.array_equal(encode_table(encoder, rows)[0], encoder.encode(context))

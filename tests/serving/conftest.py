@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
 
@@ -273,3 +274,26 @@ def put_and_activate(client: httpx.Client, name: str, text: str) -> httpx.Respon
 def submit() -> Callable[[httpx.Client, str, str], httpx.Response]:
     """Put an agent's YAML and activate it."""
     return put_and_activate
+
+
+@pytest.fixture
+def rows_read() -> Callable[[str, str], int]:
+    """Count the rows that were read of a table of PostgreSQL, by its URL and the table's name."""
+    return count_rows_read
+
+
+def count_rows_read(url: str, table: str) -> int:
+    sql = (
+        "SELECT coalesce(sum(seq_tup_read), 0)::bigint + (SELECT coalesce(sum(idx_tup_read), 0)"
+        " FROM pg_stat_user_indexes WHERE schemaname = current_schema() AND relname = %(table)s)"
+        " FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = %(table)s"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nextbest'"
+        for _ in range(500):  # what a connection has read is counted when it ends
+            if connection.execute(others).fetchone() == (0,):
+                break
+            connection.execute("SELECT pg_sleep(0.01)")
+        found = connection.execute(sql, {"table": table}).fetchone()
+    assert found is not None
+    return int(found[0])

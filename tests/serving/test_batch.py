@@ -18,6 +18,7 @@ from serving.deciding.batch import CHUNK
 from serving.deciding.decider import DecisionRequest
 from serving.runtime import run
 from serving.settings import Settings
+from serving.watching.metrics import Tally
 
 AT = "2026-03-02T12:00:00+00:00"
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
@@ -190,6 +191,31 @@ def test_decisions_of_a_batch_are_counted(workspace: Path, tmp_path: Path, featu
     decisions, replayed, weight = asyncio.run(scenario())
     assert (decisions, replayed) == (200, 5)
     assert 0.1 < weight < 10.0
+
+
+def test_a_batch_counts_as_its_decisions_do_one_by_one(
+    workspace: Path, tmp_path: Path, features: Line
+) -> None:
+    async def scenario() -> tuple[Tally, Tally]:
+        async with run(Settings(workspace, tmp_path / "data", clock="driven")) as runtime:
+            requests, single = requests_of(features, 200), Tally()
+            async for _ in answer_lines(runtime, requests):
+                pass
+
+            def add_each(ledger: Any) -> None:
+                for request in requests:
+                    single.add(ledger.find_by_key(request.key).decision)
+
+            await runtime.writer.submit(add_each)
+            return runtime.meters.agents["retention"], single
+
+    batch, single = asyncio.run(scenario())
+    counts = ("decisions", "none", "explored")
+    assert [getattr(batch, name) for name in counts] == [getattr(single, name) for name in counts]
+    assert 0 < single.none < 200
+    assert batch.weights == pytest.approx(single.weights, rel=1e-12)
+    assert batch.squares == pytest.approx(single.squares, rel=1e-12)
+    assert batch.barred() == single.barred() != {}
 
 
 async def taken(answers: AsyncIterator[bytes]) -> list[Line]:

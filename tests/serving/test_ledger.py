@@ -621,6 +621,14 @@ def test_many_customers_are_read_and_decided_for_at_once(ledgers: Ledgers) -> No
         assert reader.suppressed_of(customers, AT) == {"c1": ("email",)}
         assert reader.known_keys(["k1", "k5", "k6"]) == {"k1", "k5"}
         assert reader.known_keys([]) == frozenset()
+        places = {"d1": 1, "d3": 3}
+        assert reader.positions_of(["d3", "nobody", "d1"]) == places
+        assert reader.positions_of([]) == {}
+        packed = {e.position: e.body for e in reader.entries(0, 9, stored=True)}
+        whole = {e.position: e.body for e in reader.entries(0, 9)}
+        assert {place: reader.whole(packed[place]) for place in (1, 3)} == {
+            place: whole[place] for place in (1, 3)
+        }
         stored = reader.find_by_key("k3")
         assert stored is not None
         assert stored.decision == decision(3, "c3")

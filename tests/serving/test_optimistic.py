@@ -448,6 +448,24 @@ def test_replicas_that_race_keep_every_rule(settings: Settings, tmp_path: Path, 
     assert_lawful(settings, tmp_path)
 
 
+def test_what_a_decision_reads_does_not_grow_with_a_new_ledger(
+    settings: Settings, rows_read: Callable[[str, str], int]
+) -> None:
+    """The database has not counted its rows yet, and plans are made when there are none."""
+    rounds = 60
+
+    async def use(one: Replica, two: Replica) -> None:
+        for number in range(rounds):
+            for replica, name in ((one, "one"), (two, "two")):
+                made = await replica.decide(f"{name}-{number}", key=f"{name}-{number}")
+                await replica.tell(f"{name}-{number}", "opened", made.decision.decision_id)
+
+    with_two(settings, use)
+    written = len(logged(settings))
+    assert written == 2 * rounds
+    assert rows_read(settings.ledger_url, "log") < 30 * written
+
+
 def test_a_ledger_that_is_not_shared_does_nothing_ahead(tmp_path: Path, own_shop: Path) -> None:
     async def go() -> None:
         async with run(Settings(own_shop, tmp_path / "data", clock="driven")) as runtime:

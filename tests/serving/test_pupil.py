@@ -24,16 +24,19 @@ from agents.revision import Revision
 from agents.rewards import closes_at
 from agents.spec import PolicySpec
 from agents.spec.agent import Incumbent, WarmStart
-from policies.base import Lesson
+from policies.base import Lesson, Policy
 from policies.beta import BetaThompson
 from policies.decide import choose
 from policies.registry import create_policy, load_learner
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.teaching import delay
-from policies.teaching.teacher import Teacher
+from policies.teaching.labels import TableLearner
+from policies.teaching.notes import Note, Noted
 from policies.uniform import Uniform
+from serving.learning.heard import Body
 from serving.learning.learner import Learner
-from serving.learning.pupil import Pupil
+from serving.learning.listener import Listener
+from serving.learning.pupils import AnyPupil, LessonPupil, TablePupil
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import SqliteLedger, SqliteReader
 from serving.ledger.revisions import Standing
@@ -256,6 +259,71 @@ def test_who_begins_after_an_erasure_ends_in_the_same_bytes(
 
 
 @pytest.mark.usefixtures("soon")
+def test_a_learner_of_tables_ends_in_the_bytes_of_lessons_one_by_one(
+    vary: Vary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through revisions with other actions and outcomes, corrections and an erasure."""
+    path = tmp_path / "ledger.sqlite"
+    first = vary(settings={"half_life": 30})
+    fewer = {n: offer for n, offer in first.agent.offers.items() if n != "bigger_plan"}
+    heard = {n: outcome for n, outcome in first.agent.outcomes.items() if n != "upgraded"}
+    with written(path, restless=True) as writer:
+        for changes in ({}, {"offers": fewer}, {"outcomes": heard}, {}):
+            agent = first.agent.model_copy(update=changes)
+            revision = Revision(first.workspace, agent)
+            writer.activate(revision)
+            writer.decide(revision, 70)
+        now, made, order = writer.now, writer.made, writer.order
+    assert erase(path, [f"customer-{number}" for number in range(0, 60, 7)])
+    with written(path, seed=3) as writer:
+        writer.now, writer.made, writer.order = now, made, order
+        writer.decide(revision, 40)
+    tables = learn_all(path, tmp_path / "tables")
+
+    def one_by_one(
+        listener: Listener, revision: Revision, policy: Policy, position: int
+    ) -> AnyPupil:
+        return LessonPupil(listener, revision, policy, position)
+
+    with learner(path, tmp_path / "tables") as whole:
+        assert isinstance(whole.pupils["retention"], TablePupil)
+    monkeypatch.setattr("serving.learning.learner.pupil_of", one_by_one)
+    lessons = learn_all(path, tmp_path / "lessons")
+    assert files_of(tmp_path / "tables", tables) == files_of(tmp_path / "lessons", lessons)
+
+
+@pytest.mark.usefixtures("soon")
+def test_of_decisions_whose_windows_are_open_nothing_is_read_again(
+    vary: Vary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "ledger.sqlite", list[int]()
+    fill(path, vary)
+    body = Listener.body
+
+    def counted(listener: Listener, position: int) -> Body | None:
+        read.append(position)
+        return body(listener, position)
+
+    monkeypatch.setattr(Listener, "body", counted)
+    with learner(path, tmp_path / "snapshots") as whole:
+        while whole.step():
+            pass
+        until = whole.pupils["retention"].teacher.facts()["curves"]["renewed"]["versions"][0][0]
+        mine = {
+            entry.position for entry in whole.ledger.entries(0, 10_000)
+            if entry.kind == "decision" and entry.body["agent"] == "retention"
+            and entry.body["group"] == "treatment"
+        }  # fmt: skip
+        changed = [
+            entry.position for entry in whole.ledger.entries(0, 10_000) if entry.kind == "revision"
+        ][-1]
+    # Before there is a curve nothing is kept, and another revision reads in another way.
+    assert len(mine) > 150
+    assert [each for each in read if each in mine and each > changed] == []
+    assert until < changed
+
+
+@pytest.mark.usefixtures("soon")
 def test_what_was_taken_back_is_as_if_it_had_never_been(vary: Vary, tmp_path: Path) -> None:
     """Told and taken back, the counts of a learner that only adds are those of what stands."""
     path, counting = tmp_path / "ledger.sqlite", vary(learner="beta_thompson", settings={})
@@ -358,27 +426,32 @@ def test_nothing_of_an_erased_customer_is_remembered(vary: Vary, tmp_path: Path)
             pass
         teacher = reading.pupils["retention"].teacher
         due = teacher._ahead[0]
-        logged = teacher.recall(due.position)
-        assert logged is not None
+        assert teacher.known(due.position)
+        (entry,) = reading.ledger.entries(due.position - 1, 1)
         with written(path) as writer:
-            writer.ledger.erase(logged.decision.context.customer)
+            writer.ledger.erase(entry.body["customer"])
             writer.ledger.append("erasure", {"customer": "hash"})
         while reading.step():
             pass
+        assert teacher.known(due.position) is None
         assert teacher.recall(due.position) is None
 
 
-def test_what_was_told_before_a_failure_is_learned(retention: Revision) -> None:
-    lessons = sample_lessons(retention, 20, np.random.default_rng(6))
+def test_what_was_told_before_a_failure_is_learned(vary: Vary, tmp_path: Path) -> None:
+    counting = vary(learner="beta_thompson", settings={})
+    lessons = sample_lessons(counting, 20, np.random.default_rng(6))
 
     def telling() -> Iterator[Lesson]:
         yield from lessons
         raise StateError("the ledger cannot be read now")
 
-    pupil = Pupil(retention, create_policy(retention), Teacher(retention, lambda _: None), 0, 0)
-    with pytest.raises(StateError):
-        pupil._learn(telling())
-    same = create_policy(retention)
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    with closing(SqliteReader.open(path)) as reader:
+        pupil = LessonPupil(Listener(reader), counting, create_policy(counting), 0)
+        with pytest.raises(StateError):
+            pupil._learn(telling())
+    same = create_policy(counting)
     same.update(lessons)
     assert pupil.lessons == len(lessons)
     assert pupil.policy.to_bytes() == same.to_bytes()
@@ -486,3 +559,86 @@ def test_to_begin_from_nobody_is_to_begin_untaught(
         writer.activate(warm)
     learn_all(path, tmp_path / "snapshots")
     assert "third begins untaught: there is no hybrid_thompson by second" in caplog.text
+
+
+def noted(policy: Policy, lessons: Iterable[Lesson]) -> Iterator[Noted]:
+    """Say the same as lessons, as a learner of tables is told it."""
+    assert isinstance(policy, TableLearner)
+    for position, lesson in enumerate(lessons, 1):
+        x = np.array(policy.encoder.unscaled_of(lesson.context)).tobytes()
+        note = Note(position, lesson.context.at, True, {}, lesson.action, x)
+        yield Noted(note, lesson.labels, lesson.first)
+
+
+def test_what_was_noted_before_a_failure_is_learned(vary: Vary, tmp_path: Path) -> None:
+    revision, path = vary(), tmp_path / "ledger.sqlite"
+    lessons = sample_lessons(revision, 20, np.random.default_rng(6))
+    fill(path, vary)
+
+    def telling() -> Iterator[Noted]:
+        yield from noted(pupil.policy, lessons)
+        raise StateError("the ledger cannot be read now")
+
+    with closing(SqliteReader.open(path)) as reader:
+        pupil = TablePupil(Listener(reader), revision, create_policy(revision), 0)
+        with pytest.raises(StateError):
+            pupil._learn(telling())
+        assert pupil.lessons == len(lessons)
+        learned = pupil.state()
+        pupil.settle()  # there is nothing left to learn
+        assert pupil.state() == learned
+    same = create_policy(revision)
+    same.update(lessons)
+    assert learned == same.to_bytes()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_failure_between_noting_and_learning_leaves_the_same_bytes(
+    vary: Vary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the machine has no memory left: the process ends, and the next one begins anew."""
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    whole = learn_all(path, tmp_path / "whole")
+    monkeypatch.setattr("serving.learning.learner.BATCH", 50)
+    settle, times = TablePupil.settle, 0
+
+    def failing(pupil: TablePupil) -> None:
+        nonlocal times
+        times += 1
+        if times % 4 == 0:
+            raise MemoryError
+        settle(pupil)
+
+    monkeypatch.setattr(TablePupil, "settle", failing)
+    for _ in range(3):
+        with learner(path, tmp_path / "parts") as part, pytest.raises(MemoryError):
+            while part.step():
+                part.publish(force=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(delay, "KNOWN", 12)
+    monkeypatch.setattr(delay, "_EVERY", 3)
+    parts = learn_all(path, tmp_path / "parts")
+    assert files_of(tmp_path / "parts", parts) == files_of(tmp_path / "whole", whole)
+
+
+def test_what_one_agent_cannot_learn_keeps_no_other_from_learning(
+    vary: Vary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    fill(path, vary)
+    whole = learn_all(path, tmp_path / "whole")
+
+    def failing(_pupil: TablePupil) -> None:
+        raise ArithmeticError("odd")
+
+    monkeypatch.setattr(TablePupil, "settle", failing)
+    with learner(path, tmp_path / "one") as one:
+        while one.step():
+            pass
+        second = one.pupils["second"].policy.to_bytes()
+        assert one.position == one.ledger.last_position()
+    assert "what retention was told last cannot be learned and is passed over" in caplog.text
+    with learner(path, tmp_path / "whole") as both:
+        assert second == both.pupils["second"].policy.to_bytes()
+    assert whole.keys() == {"retention", "second"}

@@ -48,7 +48,8 @@ class Log(LedgerReader):
     def __init__(self, *named: str) -> None:
         self.named = list(named)
 
-    def entries(self, after: int, limit: int) -> list[Entry]:
+    def entries(self, after: int, limit: int, *, stored: bool = False) -> list[Entry]:
+        assert stored  # no more of them is needed
         rows = [
             Entry(position, "decision", {"agent": "retention", "snapshot": name})
             for position, name in enumerate(self.named, 1)
@@ -122,3 +123,16 @@ def test_a_ledger_of_a_server_is_read(serve: Serve, tmp_path: Path) -> None:
             assert tidier.tidy(time.time()) == 0
             assert tidier.position == reader.last_position()
             assert reader.first_decision() == reader.last_position()
+
+
+def test_what_the_learner_reads_need_not_be_read_again(folder: SnapshotFolder) -> None:
+    log = Log("a", "b", "c")
+    tidier = Tidier(log, folder)
+    first, *rest = log.entries(0, 9, stored=True)
+    tidier.show(1, rest)  # it has not come so far
+    assert tidier.position == 0
+    tidier.show(0, [first])
+    tidier.show(1, rest)
+    tidier.show(3, [])
+    assert tidier.position == 3
+    assert not tidier.read()

@@ -1,0 +1,31 @@
+"""What a reader of values must know of how the policies were taught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from experiments.asking.asker import Rows
+from experiments.asking.options import Options
+from experiments.targets.asked import Target, may_learn
+
+_TAUGHT = (
+    "a snapshot has learned from treatment, so it looks too good there; --group random values it"
+    " on decisions that it has not seen, unless it was taught by nextbest train on this very log"
+)
+_AT_ONCE = (
+    "--at-once taught learners outcomes that had not come yet; where a customer's later decisions"
+    " share such an outcome, the learner has seen what it is judged on, and looks too good"
+)
+
+
+def cautions(options: Options, targets: Sequence[Target]) -> Iterator[str]:
+    """Say where a policy may have seen what it is judged on.
+
+    Args:
+        options: of the command.
+        targets: that are valued.
+    """
+    if options.group is not Rows.RANDOM and any(target.snapshot for target in targets):
+        yield _TAUGHT
+    if options.at_once and any(map(may_learn, options.policies)):
+        yield _AT_ONCE

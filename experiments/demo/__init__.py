@@ -1,0 +1,1 @@
+"""The demonstration: a server, simulated customers, and what came of it."""

@@ -1,0 +1,1 @@
+"""Importers: logs of other systems as tables of the decision log's schema."""

@@ -1,0 +1,92 @@
+"""The actions of a DSJSON log: what each is called, and what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from agents.errors import LogError
+from experiments.logs.importers.base import Features
+from experiments.logs.importers.nested import flatten
+
+MOST_ACTIONS = 10_000
+
+
+def action_names(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the actions of one event: by `_tag`, by an `id`, or else by what they are made of.
+
+    A place in the list is no name: the lists of two events need not hold the same actions.
+
+    Example:
+        >>> action_names([{"_tag": "tea"}, {"i": {"id": "rye"}}, {"_tag": "tea"}])
+        ['tea', 'rye', 'tea (2)']
+        >>> action_names([{"t": {"topic": "garden"}}, {"t": {"topic": "home", "size": 3}}])
+        ['t.topic=garden', 'action-c1819c25a1fd']
+    """
+    names: list[str] = []
+    taken: Counter[str] = Counter()
+    for candidate in candidates:
+        name = _name(candidate)
+        taken[name] += 1
+        names.append(f"{name} ({taken[name]})" if taken[name] > 1 else name)
+    return names
+
+
+def _name(candidate: Mapping[str, Any]) -> str:
+    inner = candidate.get("i")
+    for found in (
+        candidate.get("_tag"),
+        inner.get("id") if isinstance(inner, Mapping) else None,
+        candidate.get("id"),
+    ):
+        if isinstance(found, (str, int)) and str(found):
+            return str(found)
+    features = flatten(candidate)
+    if len(features) == 1:
+        return "=".join(map(str, *features.items()))
+    digest = hashlib.sha256(orjson.dumps(candidate, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f"action-{digest[:12]}"
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """What is known of every action, as it was first seen.
+
+    Args:
+        known: content by name, as it stood in the log.
+    """
+
+    known: dict[str, Features] = field(default_factory=dict)
+
+    def learn(self, names: Sequence[str], candidates: Sequence[Features]) -> dict[str, Features]:
+        """Remember the actions of one event; returns those whose content has changed since.
+
+        Raises:
+            LogError: there are more than 10,000 actions, or one is nested too deep to be kept.
+        """
+        changed = {
+            name: content
+            for name, content in zip(names, candidates, strict=True)
+            if self.known.get(name) != content
+        }
+        for name, content in list(changed.items()):
+            flatten(content)  # which refuses what is nested too deep
+            if name not in self.known:
+                self.known[name] = changed.pop(name)
+        if len(self.known) > MOST_ACTIONS:
+            raise LogError(too_many(len(self.known), names[-1]))
+        return changed
+
+
+def too_many(count: int, name: str) -> str:
+    """Say that there are too many distinct actions to be valued one by one."""
+    return (
+        f"actions: expected at most {MOST_ACTIONS:,} distinct ones, got {count:,} or more, the"
+        f" last {name!r}; an estimate needs each to be drawn many times: name an action by what"
+        " is offered (a `_tag`, a campaign, a kind), not by the single message or product"
+    )

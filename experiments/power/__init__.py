@@ -1,0 +1,1 @@
+"""How many customers a lift needs, and how large a holdout."""

@@ -1,0 +1,1 @@
+"""Reward models: what each action would have earned, predicted from other decisions."""
