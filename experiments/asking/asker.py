@@ -136,15 +136,16 @@ class Asker:
             beside = beside | {LOGGED: self._question(Target(LOGGED, NAMED[LOGGED]))}
             own = beside[LOGGED].answer(LOGGED, self.estimators)
             supported = supported | {LOGGED: own.verdict.supported}
+        told = {name: each for name, each in beside.items() if supported[name] or self.forced}
         return Answer(
             found,
             differences(beside, self.estimators, supported, forced=self.forced),
             tuple(
                 by_segment(
-                    beside, each, revision=self.newest, estimators=self.estimators,
+                    told, each, revision=self.newest, estimators=self.estimators,
                     forced=self.forced,
                 )
-                for each in by
+                for each in (by if told else ())
             ),
             tuple(
                 part

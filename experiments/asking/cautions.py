@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.asking.asker import Rows
 from experiments.asking.options import Options
+from experiments.evaluate import DEFAULT_INTERVAL
 from experiments.targets.asked import Target, may_learn
 
 _TAUGHT = (
@@ -16,6 +17,11 @@ _AT_ONCE = (
     "--at-once taught learners outcomes that had not come yet; where a customer's later decisions"
     " share such an outcome, the learner has seen what it is judged on, and looks too good"
 )
+_STANDS_STILL = (
+    "a learner was taught on earlier decisions and then stands still, while what decided in the log"
+    " went on learning: its difference to the logged policy looks worse than it is"
+)
+_STUDENT = "differences stand inside Student's t, whatever --interval says of the values"
 
 
 def cautions(options: Options, targets: Sequence[Target]) -> Iterator[str]:
@@ -29,3 +35,7 @@ def cautions(options: Options, targets: Sequence[Target]) -> Iterator[str]:
         yield _TAUGHT
     if options.at_once and any(map(may_learn, options.policies)):
         yield _AT_ONCE
+    if not options.progressive and any(target.learns for target in targets):
+        yield _STANDS_STILL
+    if options.interval != DEFAULT_INTERVAL.name:
+        yield _STUDENT

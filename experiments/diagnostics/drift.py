@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from experiments.diagnostics.limits import LIMITS
-from experiments.diagnostics.mean_weight import later_half, middle_of
+from experiments.diagnostics.mean_weight import later_half
 from experiments.logs import LoggedDecisions
 from experiments.reward_models.features import context_matrix
 from experiments.tally import clusters_of
@@ -73,12 +73,6 @@ def shift(log: LoggedDecisions, exclude: Collection[str] = ()) -> Shift:
         return Shift(0.0, 1.0, 0.0)
     x = context_matrix(log, exclude=exclude)  # (N, D)
     return ShiftSums.of(x, log.distribution, later, *clusters_of(log.customer)).shift()
-
-
-def value_drift(log: LoggedDecisions, target: Floats) -> ValueDrift:
-    """Compare a target's value (N, A) in the two halves."""
-    clusters = clusters_of(log.customer)
-    return ValueSums.of(log, target, middle_of(log.at), *clusters).drift()
 
 
 @dataclass(frozen=True)
@@ -155,7 +149,7 @@ class ShiftSums:
 
 @dataclass(frozen=True)
 class ValueSums:
-    """What `value_drift` needs of some decisions, by half; those of parts can be added.
+    """What `ValueDrift` needs of some decisions, by half; those of parts can be added.
 
     Args:
         weights, rewards: (2, G) sums of w and w r of each cluster.
@@ -192,7 +186,7 @@ class ValueSums:
         )
 
     def drift(self) -> ValueDrift:
-        """Return how the halves' values differ; see `value_drift`."""
+        """Return how the halves' values differ; see `ValueDrift`."""
         total = self.weights.sum(axis=1)  # (2,)
         value = [_ratio(*pair) for pair in zip(self.rewards.sum(axis=1), total, strict=True)]
         seen = [_ratio(float(one) ** 2, float(two)) for one, two in self.values]

@@ -74,12 +74,14 @@ class Parity:
         money: whether it is currency per decision, not a probability.
         rows: one a group, sorted by label.
         level: nominal coverage.
+        currency: of money; a word in its place if it is not known.
     """
 
     what: str
     money: bool
     rows: tuple[Served, ...]
     level: float
+    currency: str = "currency"
 
     @property
     def warnings(self) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +17,11 @@ from rich.text import Text
 from agents.errors import LogError, UnknownNameError, did_you_mean
 from agents.groups import Group
 from agents.revision import Revision
+from experiments.diagnostics import diagnose, judge
 from experiments.fairness.parity import Parity, exposure_parity, value_parity
 from experiments.lift.labels import label
-from experiments.logs import read_log, read_table
-from experiments.revisions import hidden_features, read_revisions
+from experiments.logs import LoggedDecisions, read_log, read_table
+from experiments.revisions import currency_of, hidden_features, read_revisions
 from experiments.reward_models.ridge import cross_fit
 from experiments.targets import logged_target, none_target, uniform_target
 
@@ -75,6 +77,7 @@ def ask_fairness(
     newest = revisions.get(str(log.revision[np.argmax(log.at)]))
     hidden = hidden_features(newest) if newest else frozenset()
     target = TARGETS[policy](rows)  # (N, A)
+    _check_policy(rows, target, policy)
     q_hat = cross_fit(rows, exclude=hidden)  # (N, A)
     found = {}
     for name in by or _declared(newest):
@@ -82,13 +85,13 @@ def ask_fairness(
         labels = label(name, rows.contexts.tolist(), rows.at, schema)
         exposures = (exposure_parity(rows, labels, offer=o, level=level) for o in (None, *offers))
         value = value_parity(rows, labels, target, q_hat=q_hat, level=level)
-        found[name] = (*exposures, value)
+        found[name] = (*exposures, replace(value, currency=currency_of(newest)))
     return found
 
 
 def parity_table(by: str, found: Parity) -> Table:
     """Lay out one figure over the groups of one field."""
-    unit = "currency per 1,000 decisions" if found.money else "probability per decision"
+    unit = f"{found.currency} per 1,000 decisions" if found.money else "probability per decision"
     table = Table(
         title=f"{found.what} by {by}: {unit}", title_justify="left",
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0),
@@ -119,6 +122,16 @@ def parity_record(found: Parity) -> dict[str, object]:
         "what": found.what, "money": found.money, "level": found.level, "groups": rows,
         "warnings": found.warnings,
     }  # fmt: skip
+
+
+def _check_policy(rows: LoggedDecisions, target: NDArray[np.float64], policy: str) -> None:
+    """Refuse to value what `nextbest evaluate` would not; what was logged values itself."""
+    if policy == "logged":
+        return
+    verdict = judge(diagnose(rows, target))
+    if not verdict.supported:
+        why = " ".join(check.words for check in verdict.reasons)
+        raise LogError(f"--policy {policy}: not supported: {why}")
 
 
 def _check_rows(path: Path, agent: str | None) -> None:

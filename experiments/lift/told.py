@@ -61,6 +61,8 @@ class Told:
             return
         rows = compare_groups(found, self.measures, self.setting)
         yield comparison_table(rows, self.setting, currency)
+        if self.setting.covariates is not None:
+            yield "means are adjusted for what was known before (CUPED): one may lie below 0"
         yield from remarks(rows, self.setting)
         yield from self._planned()
         if self.by is not None:

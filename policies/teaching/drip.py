@@ -18,6 +18,7 @@ later).
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ _START = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Drip(Generic[D, L]):
+class Drip(ABC, Generic[D, L]):
     """Tells what one agent's learner is to learn.
 
     For every entry of the log, of whatever agent, ask for `until` its instant first; then, if it is
@@ -236,9 +237,9 @@ class Drip(Generic[D, L]):
         for watch in self._watches.values():
             watch.kept = None
 
+    @abstractmethod
     def lesson(self, logged: D, labels: tuple[Label, ...], *, first: bool) -> L | None:
         """Return the lesson that says so, None if there is nothing to learn from the decision."""
-        raise NotImplementedError
 
     def _head(self) -> Due | None:
         """Return what falls due next; what was waited for in vain is dropped on the way."""
