@@ -215,3 +215,11 @@ def test_a_hidden_category_is_a_declared_group(
     found = ask_fairness(folder, ())
     assert list(found) == ["plan"]
     assert all(isinstance(each, Parity) for each in found["plan"])
+
+
+def test_what_evaluate_would_not_value_is_not_valued_by_group(
+    life_folder: Callable[..., Path],
+) -> None:
+    folder = life_folder(40, 8, rate=0.02)
+    with pytest.raises(LogError, match="--policy uniform: not supported: "):
+        run(folder, "--by", "plan", "--policy", "uniform")
