@@ -42,15 +42,23 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# those that start a whole server on Ray have the machine to themselves
-ON_RAY := tests/faults/test_cluster.py tests/faults/test_rolling.py tests/faults/test_stop.py \
-	tests/serving/test_deploy.py tests/test_demo.py tests/experiments/test_distributed.py
+# those that start a whole server on Ray: most wait for it, so that two go at a time; the last one
+# holds recoveries to their seconds, and has the machine to itself
+ON_RAY := tests/faults/test_rolling.py tests/faults/test_stop.py tests/test_demo.py \
+	tests/experiments/test_distributed.py tests/serving/test_deploy.py
+TIMED := tests/faults/test_cluster.py
+
+# two processes on two cores: more threads in each would only wait for one another; and what one
+# process has compiled of the sources, the programs that tests start need not compile again
+test: export OMP_NUM_THREADS = 1
+test: export PYTHONDONTWRITEBYTECODE =
 
 # in the order of collection: the last ones are doctests, which are short, and nobody waits long
 test: lint ## lint, then every test and doctest
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-		$(ON_RAY:%=--ignore=%)
-	@$(BIN)/python -m pytest $(ON_RAY)
+		$(ON_RAY:%=--ignore=%) $(TIMED:%=--ignore=%)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ON_RAY)
+	@$(BIN)/python -m pytest $(TIMED)
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m agents.benchmark

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.spec import Agent, Channel, Offer, Scope, Stage, Variant
+from agents.spec import Agent, Channel, Offer, Scope, Stage, SuppliedSpec, Variant
+from agents.supplied import NONE_ID
 
-NONE_ID = "none"
+__all__ = ["ANY", "NONE", "NONE_ID", "Action", "Listed", "expand", "factors", "supply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ class Action:
                 return ""
 
 
+ANY = "*"
+"""The id that stands for any action that a request may list."""
+
+_CALLERS = ""  # the variant of an action whose words are the caller's
+
 NONE = Action(id=NONE_ID, offer="", kind="", variant="", channel="", window="", cost=0.0, text="")
 
 
@@ -100,6 +107,60 @@ def expand(agent: Agent, channels: Mapping[str, Channel]) -> tuple[Action, ...]:
                     for window in channel.windows or ("",)
                 ]
     return tuple(actions)
+
+
+def supply(
+    agent: Agent, spec: SuppliedSpec, channels: Mapping[str, Channel], ids: Sequence[str]
+) -> tuple[Agent, tuple[Action, ...]]:
+    """List the actions that came with a request, `none` first, and the agent as if it had them.
+
+    Each is an offer of its own name, in words that are the caller's.
+    """
+    cost = spec.cost + channels[spec.channel].cost
+    offer = Offer.model_construct(
+        kind=spec.kind, variants={_CALLERS: Variant()}, channels=(spec.channel,)
+    )
+    actions = (Action(name, name, spec.kind, _CALLERS, spec.channel, "", cost, "") for name in ids)
+    return agent.model_copy(update={"offers": dict.fromkeys(ids, offer)}), (NONE, *actions)
+
+
+class Listed(Sequence[Action]):
+    """Actions that came with a request, each made when first it is asked for.
+
+    All are alike but for their names, and a decision needs one or two of fifty.
+
+    Args:
+        ids: of all, `none` first.
+        like: as many actions of the same agent under other names, `none` first.
+
+    Example:
+        >>> tea = Action("tea", "tea", "promotion", "", "site", "", 0.0, "")
+        >>> [(each.id, each.channel) for each in Listed(("none", "milk"), (NONE, tea))]
+        [('none', ''), ('milk', 'site')]
+    """
+
+    def __init__(self, ids: Sequence[str], like: Sequence[Action]) -> None:
+        self._ids, self._like = ids, like
+        self._made: dict[int, Action] = {}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Action: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Action]: ...
+    def __getitem__(self, index: int | slice) -> Action | Sequence[Action]:
+        """Return an action by its position, or several."""
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(len(self))))
+        made = self._made.get(index)
+        if made is None:
+            name, like = self._ids[index], self._like[index]
+            made = like if like.is_none else replace(like, id=name, offer=name)
+            self._made[index] = made
+        return made
 
 
 def _action(

@@ -51,7 +51,16 @@ class Call:
     args: tuple[Node, ...]
 
 
-Node = Literal | Name | Listing | Call
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A part of an object by its name; `test` asks with `has` whether there is one."""
+
+    operand: Node
+    part: str
+    test: bool
+
+
+Node = Literal | Name | Listing | Call | Select
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,10 @@ def _node(data: bytes) -> Node:
         return Literal(_constant(_bytes(fields[3][0])))
     if 4 in fields:
         return Name(_text(_one(_message(fields[4][0]), 1)))
+    if 5 in fields:
+        select = _message(fields[5][0])
+        operand = _node(_bytes(_one(select, 1)))
+        return Select(operand, _text(_one(select, 2)), bool(select.get(3)))
     if 6 in fields:
         call = _message(fields[6][0])
         args = [*call.get(1, []), *call.get(3, [])]

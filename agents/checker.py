@@ -27,6 +27,7 @@ from agents.checking.history import Finding, History, read_past
 from agents.checking.late import late_faults
 from agents.checking.laws import AgentLaw, Totals, View
 from agents.checking.rows import ALWAYS, HOLDOUT, check_row, unknown_actions
+from agents.checking.supplied import logged_faults
 from agents.checking.times import zone_of
 
 _COLUMNS = (
@@ -49,9 +50,9 @@ class Breach:
         guardrail: name of a declared rule, or of what documents imply (`audience`, `eligible`,
             `applicable`, `suitable`, `opt_out`, `consent`, `dates`, `placement`, `channels`,
             `content`, `quiet_hours`, `stock`, `capacity`, `maturity`, `fallback`, `always_act`,
-            `suppressed`), or what is wrong with the row: `context`, `usage`, `mask`, `send_at`,
-            `control`, `random`, `group`, `reason`, `distribution`, `propensity`, `action`,
-            `decision_id`, `unreadable`.
+            `suppressed`, `request`), or what is wrong with the row: `context`, `usage`, `mask`,
+            `send_at`, `control`, `random`, `group`, `reason`, `distribution`, `propensity`,
+            `action`, `decision_id`, `unreadable`.
         detail: what was expected and what was got.
     """
 
@@ -100,6 +101,7 @@ def check_log(
     breaches: list[Breach] = []
     for row in _rows(table):
         law = by_revision.get(row["revision"], books[folder]).get(row["agent"])
+        law = None if law is None else law.offering(row["actions"])
         findings = [*audit.change(row["position"]), *((row, *f) for f in audit.check(row, law))]
         breaches += [_breach(*finding) for finding in findings]
     breaches += [_breach(*finding) for finding in audit.change(sys.maxsize)]
@@ -195,6 +197,9 @@ class _Audit:
         events = [read_past(entry) for entry in context.get("events", ())]
         yield from self._history.compare(row, law, recalled, events)
         view = self._view(row, law, context, recalled, events)
+        if "request" in law.names:
+            for fault in logged_faults(row["actions"], view.supplied):
+                yield "context", fault
         yield from check_row(row, law, view)
         yield from self._hidden.group(row, law, view.features.get(law.managed))
         yield from self._hidden.maturity(row, law, view.usage)
@@ -220,6 +225,7 @@ class _Audit:
             placement=context.get("placement", ""),
             channels=frozenset(context.get("channels", ())),
             suppressed=frozenset(context.get("suppressed", ())),
+            supplied=context.get("supplied") or {},
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from agents.errors import ContextError, did_you_mean
 from agents.spec import Channel, CustomerField
+from agents.supplied import Supplied
 from agents.units import parse_instant, parse_zone
 
 FeatureValue = bool | int | float | str | datetime | tuple[str, ...]
@@ -77,6 +78,7 @@ class Context:
         placement: the slot of an on-site channel that is to be filled, empty if none.
         channels: the only ones that may be used, in the workspace's order; empty for all.
         suppressed: channels on which the customer is not to be contacted, sorted; `*` for all.
+        supplied: the actions that came with the request, of an agent that declares none.
     """
 
     customer: str
@@ -88,6 +90,7 @@ class Context:
     placement: str = ""
     channels: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
+    supplied: Supplied | None = None
 
 
 def _kind(value: object) -> str:

@@ -16,6 +16,7 @@ from agents.actions import Action
 from agents.context import Contact, Context, FeatureValue, PastEvent
 from agents.groups import Group
 from agents.mask import Mask
+from agents.supplied import read_supplied
 from agents.units import parse_instant
 
 
@@ -150,7 +151,8 @@ def context_record(context: Context) -> dict[str, Any]:
 
     An instant among the features is {"instant": text}, to be told from text.
     """
-    return {
+    supplied = context.supplied
+    return ({} if supplied is None else {"supplied": supplied.to_record()}) | {
         "features": features_record(context.features),
         "contacts": [_past_record(contact) for contact in context.contacts],
         "events": [_past_record(event) for event in context.events],
@@ -186,6 +188,7 @@ def read_context(record: Mapping[str, Any], *, customer: str, at: datetime) -> C
         record["placement"],
         tuple(record["channels"]),
         tuple(record.get("suppressed", ())),
+        read_supplied(record.get("supplied")),
     )
 
 

@@ -120,7 +120,7 @@ def log_row(
             from which guardrails count it there.
         retracted: events that were taken back: word, instant, position.
     """
-    agent, action = revision.agent, revision.actions[decision.action]
+    agent, action = revision.agent, revision.offering(decision.actions).actions[decision.action]
     closes = closes_at(agent, decision.at)
     record = decision.to_record()
     names = ("decision_id", "agent", "revision", "policy", "snapshot", "floor", "explored",
@@ -140,7 +140,9 @@ def log_row(
             {"outcome": entry.outcome, "value": entry.value, "at": entry.event.at}
             for entry in (counted(agent, decision.at, events) if given_back is None else ())
         ],
-        "reward": 0.0 if given_back is not None else reward(agent, action, decision.at, events),
+        "reward": 0.0
+        if given_back is not None
+        else reward(agent, action, decision.at, events, closed=closes <= now),
         "closed_at": closes if closes <= now else None,
         "state": state,
         "given_back": given_back,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from agents.actions import Action, expand, factors
+from agents.actions import ANY, NONE_ID, Action, Listed, expand, factors, supply
 from agents.content import Catalog, Rendered
 from agents.context import (
     Contact,
@@ -18,24 +21,19 @@ from agents.context import (
     check_customer,
     check_placement,
 )
-from agents.counters import Charge, Counter, Reading
+from agents.counters import Charge, Reading
 from agents.decisions import OutcomeEvent
 from agents.errors import UnknownNameError, did_you_mean
 from agents.expressions import Language
 from agents.features import Features
 from agents.groups import Group, assign
-from agents.guardrails import (
-    Guardrail,
-    Moment,
-    Ranking,
-    Rulebook,
-    compile_guardrails,
-    compile_rankings,
-)
+from agents.guardrails import Moment, Rulebook, Rules
 from agents.mask import Mask, make_mask
 from agents.schedule import Timetable
 from agents.spec import Agent, Workspace
 from agents.units import require_utc
+
+_OFFERINGS = 64  # lists of supplied actions, and lengths of lists, that are kept compiled
 
 HISTORY = timedelta(days=30)
 """Contacts of at least this long are part of every context, for learners to count."""
@@ -78,35 +76,82 @@ class Revision:
         self.id = hashlib.sha256(self.source).hexdigest()[:16]
         self.workspace = workspace
         self.agent = agent
-        self.actions: tuple[Action, ...] = expand(agent, workspace.channels)
-        self.factors = factors(self.actions)
-        self.action_ids = tuple(action.id for action in self.actions)
         self.signals = _signals(workspace, agent)
         self.features = Features(workspace.customer)
         self._language = Language(workspace.customer)
-        book = Rulebook(workspace, agent, self.actions, self._language, self.signals)
-        self.guardrails = compile_guardrails(book)
-        self.rankings = compile_rankings(book)
-        rules: list[Guardrail | Ranking] = [*self.guardrails, *self.rankings]
-        self.lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.reads_contacts)])
-        self.event_lookback = max([HISTORY, *(rule.lookback for rule in rules if rule.hears)])
-        responses = {word for word, signal in self.signals.items() if signal == "response"}
-        self.hears = frozenset(responses).union(*(rule.hears for rule in rules))
-        self.counters: tuple[Counter, ...] = tuple(
-            {counter.name: counter for rule in rules for counter in rule.counters}.values()
-        )
-        self._counted = tuple(
-            (counter, {(self.actions[i].channel, self.actions[i].window) for i in counter.actions})
-            for counter in self.counters
-        )
         self.window = max(outcome.window for outcome in agent.outcomes.values())
-        self._catalog = Catalog(workspace, agent)
-        self._index = {action.id: index for index, action in enumerate(self.actions)}
         self.zone_field = next(
             (name for name, field in workspace.customer.items() if field.type == "zone"), None
         )
-        slots = dict.fromkeys((a.channel, a.window) for a in self.actions if not a.is_none)
-        self.timetable = Timetable(workspace.channels, slots)
+        self._catalog = Catalog(workspace, agent)
+        self._offering = lru_cache(_OFFERINGS)(self._offer)
+        self._as_long = lru_cache(_OFFERINGS)(self._of_length)
+        self._compile((NONE_ID, ANY))
+
+    def _compile(self, supplied: Sequence[str]) -> None:
+        """Set all that depends on what may be offered.
+
+        Args:
+            supplied: ids of the actions, of an agent that declares none; `none` first.
+        """
+        agent, actions = self.agent, expand(self.agent, self.workspace.channels)
+        if agent.supplied is not None:
+            agent, actions = supply(agent, agent.supplied, self.workspace.channels, supplied[1:])
+        self.factors = factors(actions)
+        self._book = Rulebook(self.workspace, agent, actions, self._language, self.signals)
+        self._slots = tuple((action.channel, action.window) for action in actions)
+        self.timetable = Timetable(self.workspace.channels, dict.fromkeys(self._slots[1:]))
+        self._name(actions, tuple(action.id for action in actions))
+        self._bind(Rules(self._book))
+
+    def _name(self, actions: Sequence[Action], ids: tuple[str, ...]) -> None:
+        self.actions, self.action_ids = actions, ids
+        self._index = {name: index for index, name in enumerate(ids)}
+
+    def _bind(self, rules: Rules) -> None:
+        """Set all that depends on the rules."""
+        self._rules = rules
+        self.guardrails, self.rankings = rules.guardrails, rules.rankings
+        self.lookback = max(HISTORY, rules.lookback)
+        self.event_lookback = max(HISTORY, rules.event_lookback)
+        responses = {word for word, signal in self.signals.items() if signal == "response"}
+        self.hears = rules.hears | responses
+        self.counters = rules.counters
+        slots = self._slots  # those of a list are known by its length
+        self._counted = tuple(
+            (counter, {slots[i] for i in counter.actions}) for counter in self.counters
+        )
+
+    def offering(self, actions: Sequence[str]) -> Revision:
+        """Return the revision with the actions of one of its decisions.
+
+        An agent that declares its offers has the same actions in every decision: it is the
+        revision itself. Where they come with each request, guardrails are compiled for these, as
+        if they were offers of their own names; what was compiled last is kept, and what does not
+        depend on names is compiled once for each length of list. The revision itself then has one
+        action beside `none`, which stands for any.
+
+        Args:
+            actions: ids of a decision's actions, `none` first.
+        """
+        if self.agent.supplied is None or self.action_ids == actions:
+            return self
+        return self._offering(tuple(actions))
+
+    def _offer(self, actions: tuple[str, ...]) -> Revision:
+        like = self._as_long(len(actions))
+        revision = copy(like)
+        listed = Listed(actions, like.actions)
+        revision._name(listed, actions)
+        if like._rules.named:
+            revision._bind(Rules(replace(like._book, actions=listed), like._rules))
+        return revision
+
+    def _of_length(self, length: int) -> Revision:
+        """Compile for a list of so many actions, `none` included, whatever they are called."""
+        revision = copy(self)
+        revision._compile((NONE_ID, *(f"{ANY}{number}" for number in range(1, length))))
+        return revision
 
     @classmethod
     def from_source(cls, source: bytes) -> Revision:
@@ -237,6 +282,8 @@ class Revision:
         Raises:
             ContentError: a template needs a field that the customer lacks (the mask bars such).
         """
+        if self.agent.supplied is not None:
+            return Rendered("", "", "", {})  # the words are the caller's
         return self._catalog.render(action, context.features)
 
     def _zone(self, context: Context) -> str | None:

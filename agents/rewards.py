@@ -105,7 +105,29 @@ def _aggregate(outcome: Outcome, events: list[Counted]) -> list[Counted]:
 
 
 def reward(
-    agent: Agent, action: Action, decided_at: datetime, events: Iterable[OutcomeEvent]
+    agent: Agent,
+    action: Action,
+    decided_at: datetime,
+    events: Iterable[OutcomeEvent],
+    *,
+    closed: bool = False,
 ) -> float:
-    """Return sum of outcome values inside their windows, less the action's cost, in currency."""
-    return sum(entry.value for entry in counted(agent, decided_at, events)) - action.cost
+    """Return sum of outcome values inside their windows, less the action's cost, in currency.
+
+    Args:
+        agent: whose outcomes and windows.
+        action: what was drawn.
+        decided_at: the instant of the decision (UTC).
+        events: what followed it, as corrected.
+        closed: whether the windows have ended: then what has not happened has its `default`.
+    """
+    entries = counted(agent, decided_at, events)
+    total = sum(entry.value for entry in entries) - action.cost
+    if not closed:
+        return total
+    happened = {entry.outcome for entry in entries}
+    return total + sum(
+        outcome.weight * outcome.default
+        for name, outcome in agent.outcomes.items()
+        if name not in happened
+    )

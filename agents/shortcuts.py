@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agents.cel_tree import Call, Listing, Literal, Name, Node, Tree
-from agents.context import FeatureValue
 
-Features = Mapping[str, FeatureValue]
+Features = Mapping[str, object]
 Shortcut = Callable[[Features], bool]
 Reader = Callable[[Features], Any]
 
@@ -24,13 +23,13 @@ _KINDS: dict[str, type] = {
     "integer": int, "number": float, "boolean": bool, "category": str, "text": str, "zone": str,
     "set": tuple,
 }  # fmt: skip
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "_==_": operator.eq, "_!=_": operator.ne, "_<_": operator.lt, "_<=_": operator.le,
     "_>_": operator.gt, "_>=_": operator.ge,
 }  # fmt: skip
 _MIRRORED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _ORDERED = (int, float)
-_MOST = 2**53  # CEL's whole numbers end somewhere beyond
+MOST = 2**53  # CEL's whole numbers end somewhere beyond
 
 
 class DoubtError(Exception):
@@ -61,12 +60,12 @@ def _truth(node: Node, types: Mapping[str, str]) -> Shortcut:
         case Name():
             return _reader(node, bool, types)
         case Call("_&&_" | "_||_" | "!_" as word, args):
-            return _JOINED[word](*(_truth(arg, types) for arg in args))
+            return JOINED[word](*(_truth(arg, types) for arg in args))
         case Call("@in", (item, items)):
             return _member(item, items, types)
-        case Call(word, (Literal(value), Name() as name)) if word in _COMPARE:
+        case Call(word, (Literal(value), Name() as name)) if word in COMPARE:
             return _comparison(_MIRRORED.get(word, word), name, value, types)
-        case Call(word, (Name() as name, Literal(value))) if word in _COMPARE:
+        case Call(word, (Name() as name, Literal(value))) if word in COMPARE:
             return _comparison(word, name, value, types)
         case _:
             raise DoubtError
@@ -84,11 +83,11 @@ def _not(inner: Shortcut) -> Shortcut:
     return lambda features: not inner(features)
 
 
-_JOINED: dict[str, Callable[..., Shortcut]] = {"_&&_": _both, "_||_": _either, "!_": _not}
+JOINED: dict[str, Callable[..., Shortcut]] = {"_&&_": _both, "_||_": _either, "!_": _not}
 
 
 def _comparison(word: str, name: Name, value: object, types: Mapping[str, str]) -> Shortcut:
-    kind, compare = type(value), _COMPARE[word]
+    kind, compare = type(value), COMPARE[word]
     if word not in ("_==_", "_!=_") and kind not in _ORDERED:
         raise DoubtError
     read = _reader(name, kind, types)
@@ -124,7 +123,7 @@ def _reader(node: Name, kind: type, types: Mapping[str, str]) -> Reader:
 
     def read_bounded(features: Features) -> Any:
         value = features.get(field)
-        if type(value) is not int or not -_MOST <= value <= _MOST:
+        if type(value) is not int or not -MOST <= value <= MOST:
             raise DoubtError
         return value
 

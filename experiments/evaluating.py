@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +39,27 @@ def check_question(log: LoggedDecisions, target: NDArray[np.float64]) -> None:
     check_target(log, target)
 
 
+def why_none(groups: Collection[str], log: LoggedDecisions) -> str:
+    """Say why a log holds no decision of some groups to value a policy on.
+
+    Args:
+        groups: that are looked for; the log has none of them.
+        log: its closed decisions.
+    """
+    said = f"expected closed decisions of {' or '.join(groups)}, got none"
+    if log.open_rows:
+        said += f"; {log.open_rows:,} decisions are open, because an outcome could still arrive"
+    names, counts = np.unique(log.group.astype(str), return_counts=True)
+    found = [f"{n:,} of {name}" for name, n in zip(names.tolist(), counts.tolist(), strict=True)]
+    said += f"; the closed ones are {', '.join(found)}" if found else ""
+    if names.tolist() == [Group.CONTROL]:
+        said += (
+            ": nothing was drawn for them, so they tell nothing of other policies; take a log with"
+            " decisions of treatment or random too"
+        )
+    return said
+
+
 def check_target(log: LoggedDecisions, target: NDArray[np.float64]) -> None:
     """Refuse a target that is no (N, A) array of distributions.
 
@@ -50,8 +73,8 @@ def check_target(log: LoggedDecisions, target: NDArray[np.float64]) -> None:
             f"expected a target of shape {log.distribution.shape} (decisions, actions),"
             f" got {target.shape}"
         )
-    sums = target.sum(axis=1)  # (N,)
-    if not np.all(target >= 0.0) or not np.allclose(sums, 1.0, rtol=0.0, atol=1e-6):
+    sums = target @ np.ones(target.shape[1])  # (N,)
+    if not (target.min() >= 0.0 and np.abs(sums - 1.0).max() <= 1e-6):  # NaN is neither
         raise ValueError(
             "expected a target whose rows are probabilities that sum to 1;"
             f" got a least value of {target.min():g} and sums from {sums.min():g} to {sums.max():g}"

@@ -23,10 +23,10 @@ from agents.revision import Revision
 from experiments.estimators import Estimator, find_estimator
 from experiments.logs import LoggedDecisions
 from experiments.tally import Tally, clusters_of
+from experiments.targets.answering import mixed
 from experiments.targets.rows import Reader
 from experiments.weighing import Weighed
 from policies.base import Policy
-from policies.decide import explore
 
 Floats = NDArray[np.float64]
 _CLIP = 20.0
@@ -135,10 +135,10 @@ class _Course:
         """Learn what is known by now, answer one decision, and keep it for later."""
         revision = self._take_over(row)
         self._learn(self.log.at[row], revision)
-        columns = self.reader.columns(revision)  # (own A,)
+        columns = self.reader.offered(row, revision)  # (own A,)
         free = self.reader.free(row, revision)  # (own A,)
         answer = self.policy.distribution(self.reader.context(row), self.reader.mask(row, revision))
-        self.target[row, columns] = explore(revision, answer.probabilities, free)
+        self.target[row, columns] = mixed(revision, answer.probabilities, free)
         self.expected[row, columns] = answer.expected
         windows = [outcome.window for outcome in revision.agent.outcomes.values()]
         wait = max(windows) if self.wait is None else self.wait

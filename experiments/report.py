@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
+from math import isfinite
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -34,25 +35,42 @@ def value_table(evaluations: Sequence[Evaluation], currency: str) -> Table:
     table = table_of(f"Value in {currency} per 1,000 decisions")
     columns(table, ("policy", "estimator"), ("value", *bounds(evaluations[0].level)))
     table.add_column("note")
+    digits = digits_of(
+        PER * x
+        for each in evaluations
+        for row in each.shown
+        for x in (row.value, row.low, row.high)
+    )
     for evaluation in evaluations:
         supported = evaluation.verdict.supported
         if not evaluation.shown:
             table.add_row(Text(evaluation.target), "", "", "", "", REFUSED)
         for row in evaluation.shown:
-            cells = amounts(*(x * PER for x in (row.value, row.low, row.high)))
+            cells = amounts(*(x * PER for x in (row.value, row.low, row.high)), digits=digits)
             headline = row.estimator.partition("=")[0] in HEADLINE
             note = FORCED if not supported else "" if headline else SENSITIVITY
             table.add_row(Text(evaluation.target), row.estimator, *cells, note)
     return table
 
 
-def verdict_lines(evaluation: Evaluation) -> list[str]:
-    """Say in words why an evaluation is not supported and what would be, and what to heed."""
-    verdict, name = evaluation.verdict, evaluation.target
-    lines = [f"{name}: {REFUSED}: {check.words}" for check in verdict.reasons]
-    lines += [f"{name}: needed: {words}" for words in verdict.needed]
-    cautions = [check.words for check in verdict.checks if check.verdict == "warn"]
-    return lines + [f"warning: {name}: {words}" for words in cautions]
+def verdict_lines(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Say in words why evaluations are not supported and what would be, and what to heed.
+
+    What is true of the log is true of all policies: the same words are told once, for all of them.
+    """
+    said: dict[tuple[str, str, str], list[str]] = {}  # who it is about, by what is said
+    for each in evaluations:
+        verdict = each.verdict
+        lines = [("", f"{REFUSED}: ", check.words) for check in verdict.reasons]
+        lines += [("", "needed: ", words) for words in verdict.needed]
+        lines += [("warning: ", "", c.words) for c in verdict.checks if c.verdict == "warn"]
+        for line in lines:
+            said.setdefault(line, []).append(each.target)
+    everyone = len(evaluations) if len(evaluations) > 1 else 0
+    return [
+        f"{first}{'' if len(who) == everyone else ', '.join(who) + ': '}{then}{words}"
+        for (first, then, words), who in said.items()
+    ]
 
 
 def diagnostics_table(evaluations: Sequence[Evaluation]) -> Table:
@@ -92,9 +110,10 @@ def groups_table(lift: Lift, currency: str) -> Table:
     table = table_of(f"Reward in {currency} per 1,000 customers")
     columns(table, ("group",), ("customers", "decisions", "value", *bounds(lift.level)))
     table.add_column("note")
+    digits = digits_of(x for each in lift.groups for x in (each.value, each.low, each.high))
     for group in lift.groups:
         sizes = (f"{group.customers:,}", f"{group.decisions:,}")
-        cells = amounts(group.value, group.low, group.high)
+        cells = amounts(group.value, group.low, group.high, digits=digits)
         table.add_row(group.group, *sizes, *cells, "" if group.enough else _FEW)
     return table
 
@@ -102,13 +121,15 @@ def groups_table(lift: Lift, currency: str) -> Table:
 def lift_table(lift: Lift, currency: str) -> Table:
     """Lay out the groups' differences, in currency per 1,000 customers.
 
-    If the groups' sizes contradict the declared shares, the differences are withheld.
+    If the groups' sizes contradict the declared shares, the differences are withheld: where that
+    leaves nothing, `Lift.told` is false and there is no table to print.
     """
     table = table_of(f"Lift in {currency} per 1,000 customers")
     columns(table, ("group", "over"), ("value", *bounds(lift.level)))
     table.add_column("note")
-    for row in () if lift.mismatch else lift.differences:
-        cells = amounts(row.value, row.low, row.high, sign="+")
+    digits = digits_of(x for row in lift.differences for x in (row.value, row.low, row.high))
+    for row in lift.differences if lift.told else ():
+        cells = amounts(row.value, row.low, row.high, sign="+", digits=digits)
         table.add_row(row.group, row.over, *cells, "" if row.enough else _FEW)
     return table
 
@@ -136,9 +157,10 @@ def metrics_table(metrics: Sequence[MetricResult], level: float) -> Table:
     table = table_of("Events per 1,000 customers; the lift is treatment less control")
     columns(table, ("outcome",), (*map(str, Group), "lift", *bounds(level)))
     table.add_column("note")
+    digits = digits_of(x for row in metrics for x in (row.value, row.low, row.high))
     for row in metrics:
         rates = [_rate(row.rates.get(str(group))) for group in Group]
-        cells = amounts(row.value, row.low, row.high, sign="+")
+        cells = amounts(row.value, row.low, row.high, sign="+", digits=digits)
         note = "worse" if row.worse else "" if row.enough else _FEW
         table.add_row(f"{row.outcome}\n  {row.metric}", *rates, *cells, note)
     for column in table.columns[:-1]:
@@ -179,10 +201,19 @@ def columns(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
         table.add_column(name, justify="right")
 
 
-def amounts(*values: float, sign: str = "") -> tuple[str, ...]:
-    """Write the amounts of one row alike; hundredths only where they can matter."""
-    digits = 0 if max(map(abs, values)) >= 1_000.0 else 2
-    return tuple(f"{value:{sign},.{digits}f}" for value in values)
+def digits_of(values: Iterable[float]) -> int:
+    """Return how many digits after the point all amounts of a table have: 2 if none is great.
+
+    Example:
+        >>> digits_of([12.5, -3.0]), digits_of([1_200.0, 3.0]), digits_of([float("inf"), 3.0])
+        (2, 0, 2)
+    """
+    return 0 if any(isfinite(value) and abs(value) >= 1_000.0 for value in values) else 2
+
+
+def amounts(*values: float, sign: str = "", digits: int = 2) -> tuple[str, ...]:
+    """Write the amounts of one row, with as many digits as all rows of the table."""
+    return tuple(f"{value:{sign},.{digits}f}" if isfinite(value) else "" for value in values)
 
 
 def _rate(rate: float | None) -> str:

@@ -2,7 +2,9 @@
 
 The distribution is the incumbent's, so nothing changes for customers; the expected rewards are the
 learner's, so the log shows where the two differ. Once it is switched to `mode: online`, the learner
-decides with all that it has learned.
+decides with all that it has learned. Among supplied actions it learns to do as the incumbent does.
+
+In `mode: logging` the incumbent decides, too; neither learns, and what was learned is kept.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from agents.revision import Revision
 from agents.spec.agent import PolicySpec
 from policies.base import Distribution, Lesson, Policy
 from policies.floor import factored_shares
+from policies.imitation import imitate
 from policies.state import canonical_json
 
 _MARK = b"apprentice\n"
@@ -75,14 +78,15 @@ def apprentice_class(learner: type[Policy], incumbent: type[Policy]) -> type[Pol
     class Apprentice:
         name: ClassVar[str] = learner.name
 
-        def __init__(self, own: Policy, decider: Policy) -> None:
+        def __init__(self, own: Policy, decider: Policy, spec: PolicySpec) -> None:
             self.learner, self.incumbent = own, decider
+            self._learns = spec.mode == "apprentice"
 
         @classmethod
         def create(cls, revision: Revision) -> Self:
             with _named():
                 decider = incumbent.create(_deciding(revision))
-            return cls(learner.create(revision), decider)
+            return cls(learner.create(revision), decider, revision.agent.policy)
 
         @classmethod
         def from_bytes(cls, state: bytes, revision: Revision) -> Self:
@@ -90,21 +94,32 @@ def apprentice_class(learner: type[Policy], incumbent: type[Policy]) -> type[Pol
             beside = _deciding(revision)
             known = name == incumbent.name
             decider = incumbent.from_bytes(other, beside) if known else incumbent.create(beside)
-            return cls(learner.from_bytes(own, revision), decider)
+            return cls(learner.from_bytes(own, revision), decider, revision.agent.policy)
 
         def distribution(self, context: Context, mask: Mask) -> Distribution:
             decided = self.incumbent.distribution(context, mask)
+            if context.supplied is not None:
+                return decided  # no learner of supplied actions has expected rewards
             believed = self.learner.distribution(context, mask)
             return Distribution(decided.probabilities, believed.expected)
 
         def update(self, lessons: Sequence[Lesson]) -> None:
-            self.learner.update(lessons)
-            self.incumbent.update(lessons)
+            if self._learns:
+                _teach(self.learner, self.incumbent, lessons)
 
         def to_bytes(self) -> bytes:
             return join(self.learner.to_bytes(), self.incumbent.name, self.incumbent.to_bytes())
 
     return Apprentice
+
+
+def _teach(learner: Policy, incumbent: Policy, lessons: Sequence[Lesson]) -> None:
+    """Teach both what came of decisions; what was supplied, the learner only imitates."""
+    for lesson in lessons:
+        if lesson.context.supplied is not None:
+            imitate(learner, incumbent, lesson)
+    learner.update([each for each in lessons if each.context.supplied is None])
+    incumbent.update(lessons)
 
 
 def _deciding(revision: Revision) -> Revision:

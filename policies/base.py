@@ -36,11 +36,13 @@ class Label(NamedTuple):
         outcome: name of a declared outcome.
         happened: whether it happened, or had not yet.
         weight: how much it counts, finite; a negative one takes back what was learned before.
+        value: what it was worth, where supplied actions are learned by the reward itself.
     """
 
     outcome: str
     happened: bool
     weight: float = 1.0
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,20 @@ def check_new_action(create: Factory, revision: Revision) -> None:
         assert_finite(policy, answer, f" with {action.id}, which is new")
 
 
+def check_other_actions(create: Factory, revision: Revision) -> None:
+    """A state serves a request with other actions, fewer or more, and goes on learning."""
+    policy = taught(create, revision)
+    for count in (1, 2, 50):
+        later = revision.offering(("none", *(f"another-{number}" for number in range(count))))
+        restored = type(policy).from_bytes(policy.to_bytes(), later)
+        restored.update(sample_lessons(later, 5, np.random.default_rng(SEED)))
+        for mask, answer in answers(restored, later):
+            total = float(answer.probabilities[mask.allowed].sum())
+            assert abs(total - 1.0) <= TOLERANCE, (
+                f"{policy.name}: expected a sum of 1 over {count} other actions, got {total:.12g}"
+            )
+
+
 def check_refuses_garbage(create: Factory, revision: Revision) -> None:
     """Bytes that are not its state are refused with SnapshotError: junk, cut short, or foreign."""
     policy = taught(create, revision)
@@ -198,8 +212,26 @@ ALL_CHECKS: tuple[Check, ...] = (
     check_refuses_garbage,
 )
 
+RANKER_CHECKS: tuple[Check, ...] = (
+    check_sums_to_one,
+    check_barred_is_zero,
+    check_one_allowed,
+    check_pure,
+    check_finite,
+    check_weights,
+    check_refuses_unknown_outcome,
+    check_ignores_identity,
+    check_learns,
+    check_deterministic,
+    check_round_trip,
+    check_other_actions,
+    check_refuses_garbage,
+)
+"""Of learners of a loop, on its revision with the actions of one request."""
+
 __all__ = [
     "ALL_CHECKS",
+    "RANKER_CHECKS",
     "Check",
     "Factory",
     "check_barred_is_zero",
@@ -212,6 +244,7 @@ __all__ = [
     "check_odd_contexts",
     "check_one_allowed",
     "check_order",
+    "check_other_actions",
     "check_pure",
     "check_refuses_garbage",
     "check_refuses_unknown_outcome",

@@ -32,14 +32,9 @@ def check(
     loaded = load_workspace(workspace)
     for name, revision in loaded.revisions.items():
         policy = check_policy(revision, loaded.sources[name])
-        typer.echo(
-            f"{name}: {_count(len(revision.agent.offers), 'offer')},"
-            f" {_count(len(revision.actions), 'action')},"
-            f" {_count(len(revision.guardrails) + len(revision.rankings), 'guardrail')}"
-        )
-        incumbent = revision.agent.policy.incumbent
-        role = f", apprentice of {incumbent.learner}" if incumbent else ""
-        typer.echo(f"  learner {policy.name}{role}, revision {revision.id}")
+        rules = _count(len(revision.guardrails) + len(revision.rankings), "guardrail")
+        typer.echo(f"{name}: {_offered(revision)}, {rules}")
+        typer.echo(f"  learner {policy.name}{_role(revision)}, revision {revision.id}")
         typer.echo(f"  {_floor(revision)}")
     warnings = advise(loaded, datetime.now(UTC))
     for advice in warnings:
@@ -48,19 +43,40 @@ def check(
     typer.echo(f"{workspace} {state}; next: nextbest serve {quote(str(workspace))}")
 
 
+def _offered(revision: Revision) -> str:
+    """Say what an agent may do."""
+    supplied = revision.agent.supplied
+    if supplied is not None:
+        return f"up to {_count(supplied.at_most, 'action')} with each request"
+    offers = _count(len(revision.agent.offers), "offer")
+    return f"{offers}, {_count(len(revision.actions), 'action')}"
+
+
+def _role(revision: Revision) -> str:
+    """Say what decides beside a learner that does not."""
+    spec = revision.agent.policy
+    if spec.incumbent is None:
+        return ""
+    name = spec.incumbent.learner
+    return f", apprentice of {name}" if spec.mode == "apprentice" else f" at rest, {name} decides"
+
+
 def _floor(revision: Revision) -> str:
     """Say how much an agent explores, and what that means for who values another policy."""
     spec = revision.agent.policy
-    if not spec.floor:
+    floor = spec.deciding_floor
+    if not floor:
         return "floor 0: what it never draws cannot be valued from its log"
-    allowed = np.ones(len(revision.actions), dtype=np.bool_)  # (A,)
-    over_offers = spec.floor_over == "offers"
+    supplied = revision.agent.supplied
+    count = len(revision.actions) if supplied is None else supplied.at_most
+    allowed = np.ones(count, dtype=np.bool_)  # (A,)
+    over_offers = spec.floor_over == "offers" and supplied is None  # else both are the same
     shares = factored_shares(allowed, revision.factors) if over_offers else allowed / allowed.size
-    most = largest_weight(shares, spec.floor)
-    said = f"floor {spec.floor:g} over {spec.floor_over}: no weight above {most:,.0f}"
+    most = largest_weight(shares, floor)
+    said = f"floor {floor:g} over {spec.floor_over}: no weight above {most:,.0f}"
     if not over_offers:
         return said
-    return f"{said}, of an offer {largest_weight(shares, spec.floor, revision.factors[:, 0]):,.0f}"
+    return f"{said}, of an offer {largest_weight(shares, floor, revision.factors[:, 0]):,.0f}"
 
 
 def _count(number: int, what: str) -> str:

@@ -88,8 +88,8 @@ def explore(
     if not treated:
         return mix_floor(probabilities, allowed, 1.0)
     if spec.floor_over == "offers":
-        return mix_factored_floor(probabilities, allowed, spec.floor, revision.factors)
-    return mix_floor(probabilities, allowed, spec.floor)
+        return mix_factored_floor(probabilities, allowed, spec.deciding_floor, revision.factors)
+    return mix_floor(probabilities, allowed, spec.deciding_floor)
 
 
 def decide(
@@ -155,7 +155,7 @@ def choose(
         distribution=distribution,
         expected=answer.expected,
         action=position,
-        floor=revision.agent.policy.floor if treated else 1.0,
+        floor=revision.agent.policy.deciding_floor if treated else 1.0,
         explored=explored,
         send_at=revision.send_at(action, context),
     )
@@ -189,6 +189,7 @@ def replay(decision: Decision, revision: Revision, policy: Policy, secret: bytes
     The answer has the same distribution and the same draw if the log is true and the policy is
     the one whose snapshot the decision names.
     """
+    revision = revision.offering(decision.actions)
     again = choose(
         revision, policy, decision.context, decision.mask, decision.group,
         decision_id=decision.decision_id, secret=secret, snapshot=decision.snapshot,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.context import Context
-from agents.errors import SnapshotError
 from agents.mask import Mask
 from agents.revision import Revision
-from policies.base import Distribution, Lesson
+from policies.base import Distribution
 from policies.settings import read_order, read_settings
+from policies.stateless import Stateless
 
-_STATE = b'{"policy":"fixed"}'
 
-
-class Fixed:
+class Fixed(Stateless):
     """Gives the first allowed action of an order probability 1; learns nothing.
 
     Settings: `order`, a list of offers or action ids; an offer stands for its actions as they are
@@ -56,27 +53,9 @@ class Fixed:
         listed = read_order(revision, "order") or list(every[1:])
         return cls(np.array(list(dict.fromkeys([*listed, *every])), dtype=np.intp))
 
-    @classmethod
-    def from_bytes(cls, state: bytes, revision: Revision) -> Self:
-        """Rebuild it; there is no state but the name.
-
-        Raises:
-            SnapshotError: the bytes are of another policy.
-        """
-        if state != _STATE:
-            raise SnapshotError(f"expected the state of {cls.name}, got {len(state)} other bytes")
-        return cls.create(revision)
-
     def distribution(self, context: Context, mask: Mask) -> Distribution:
         """Return 1 for the first allowed action; it has no expected rewards."""
         del context  # all customers alike
         probabilities = np.zeros(len(self._order))  # (A,)
         probabilities[self._order[mask.allowed[self._order].argmax()]] = 1.0
         return Distribution(probabilities, np.full(len(probabilities), np.nan))
-
-    def update(self, lessons: Sequence[Lesson]) -> None:
-        """Learn nothing."""
-
-    def to_bytes(self) -> bytes:
-        """Return its name."""
-        return _STATE

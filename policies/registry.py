@@ -1,4 +1,8 @@
-"""Every learner by name. A new one is one module and one line here."""
+"""Every learner by name. A new one is one module and one line here.
+
+Those in `POLICIES` choose among declared offers. Those in `RANKERS` choose among actions that come
+with each request, and so may one that looks at neither.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from agents.yamlsource import Source
 from policies.apprentice import apprentice_class, split
 from policies.base import Policy
 from policies.beta import BetaThompson
+from policies.first import First
 from policies.fixed import Fixed
 from policies.greedy import Greedy
 from policies.hybrid import HybridThompson
@@ -16,6 +21,7 @@ from policies.priority import Priority
 from policies.teaching.discount import check_share
 from policies.uniform import Uniform
 from policies.vowpal.learners import VowpalEpsilon, VowpalLarge, VowpalSoftmax, VowpalSquareCB
+from policies.vowpal.rank import VowpalRank
 
 _CLASSES: tuple[type[Policy], ...] = (
     Uniform,
@@ -32,9 +38,11 @@ _CLASSES: tuple[type[Policy], ...] = (
 )
 
 POLICIES: dict[str, type[Policy]] = {cls.name: cls for cls in _CLASSES}
-STATELESS = frozenset({Uniform.name, Fixed.name})
-VALUELESS = STATELESS | {name for name in POLICIES if name.startswith("vw_")}
-ORDERED = frozenset({Fixed.name})
+RANKERS: dict[str, type[Policy]] = {cls.name: cls for cls in (VowpalRank, First)}
+STATELESS = frozenset({Uniform.name, Fixed.name, First.name})
+VALUELESS = STATELESS | {name for name in (*POLICIES, *RANKERS) if name.startswith("vw_")}
+ORDERED = frozenset({Fixed.name, First.name})
+FOR_SUPPLIED = frozenset({*RANKERS, Uniform.name})
 
 
 def policy_class(name: str, where: str = "policy") -> type[Policy]:
@@ -51,17 +59,39 @@ def policy_class(name: str, where: str = "policy") -> type[Policy]:
         >>> policy_class("uniform").__name__
         'Uniform'
     """
+    known = POLICIES | RANKERS
     try:
-        return POLICIES[name]
+        return known[name]
     except KeyError:
         raise UnknownNameError(
-            f"{where}.learner: there is no learner {name!r}; {did_you_mean(name, POLICIES)}"
+            f"{where}.learner: there is no learner {name!r}; {did_you_mean(name, known)}"
         ) from None
+
+
+def _suited(name: str, revision: Revision, where: str = "policy") -> type[Policy]:
+    """Return the class of a learner that can choose among an agent's actions.
+
+    Raises:
+        UnknownNameError: there is no such learner.
+        ValueError: it cannot.
+    """
+    cls = policy_class(name, where)
+    if revision.agent.supplied is not None and name not in FOR_SUPPLIED:
+        raise ValueError(
+            f"{where}.learner: {name} cannot choose among supplied actions; choose one of"
+            f" {', '.join(sorted(FOR_SUPPLIED))}"
+        )
+    if revision.agent.supplied is None and name == VowpalRank.name:
+        raise ValueError(
+            f"{where}.learner: {name} learns from the features of supplied actions only; for"
+            f" offers choose {VowpalSquareCB.name}, or declare 'supplied' in place of 'offers'"
+        )
+    return cls
 
 
 def _deciding(name: str, revision: Revision) -> type[Policy]:
     """Return the class of what decides: the learner, or an apprentice beside its incumbent."""
-    learner, incumbent = policy_class(name), revision.agent.policy.incumbent
+    learner, incumbent = _suited(name, revision), revision.agent.policy.incumbent
     if incumbent is None:
         return learner
     if name in STATELESS:
@@ -69,7 +99,7 @@ def _deciding(name: str, revision: Revision) -> type[Policy]:
             f"policy.mode: {name} learns nothing, so it can be no apprentice; choose a learner that"
             " does, or let it decide with mode: online"
         )
-    return apprentice_class(learner, policy_class(incumbent.learner, "policy.incumbent"))
+    return apprentice_class(learner, _suited(incumbent.learner, revision, "policy.incumbent"))
 
 
 def create_policy(revision: Revision) -> Policy:

@@ -15,12 +15,14 @@ from agents.context import Contact, Context
 from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import CustomerField, Offer
+from agents.supplied import supply
 from policies.base import Label, Lesson
 
 NEWCOMER = "newcomer"
 """The offer that a later revision has."""
 
 _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_TOPICS = ("news", "sport", "music")
 _WEIGHTS = (-1.0, 0.0, 0.25, 1.0, 3.0)
 _MISSING, _BARRED, _HAPPENS, _HELD = 0.1, 0.4, 0.1, 0.5  # probabilities
 
@@ -59,8 +61,21 @@ def sample_contexts(revision: Revision, count: int, rng: np.random.Generator) ->
             Contact(at - timedelta(days=days), "another", "news", "service", "letter", "news")
             for days in past
         ]
-        contexts.append(revision.context(f"customer-{number}", at, features, contacts))
+        context = revision.context(f"customer-{number}", at, features, contacts)
+        contexts.append(_supplied(revision, context, rng))
     return contexts
+
+
+def _supplied(revision: Revision, context: Context, rng: np.random.Generator) -> Context:
+    """Give a context the actions of a revision that has them from its requests."""
+    if revision.agent.supplied is None:
+        return context
+    actions = {
+        name: [{"topic": _TOPICS[int(rng.integers(3))], "length": float(rng.random())}]
+        for name in revision.action_ids[1:]
+    }
+    moment: list[object] = [{"hour": context.at.hour, "returning": bool(rng.integers(2))}]
+    return replace(context, supplied=supply(moment, actions))
 
 
 def sample_mask(revision: Revision, rng: np.random.Generator) -> Mask:
@@ -71,7 +86,10 @@ def sample_mask(revision: Revision, rng: np.random.Generator) -> Mask:
 
 
 def sample_lessons(revision: Revision, count: int, rng: np.random.Generator) -> list[Lesson]:
-    """Make decisions drawn uniformly from sample masks, a tenth followed by an outcome."""
+    """Make decisions drawn uniformly from sample masks, a tenth followed by an outcome.
+
+    Of a loop each is one lesson, which says what its action was worth.
+    """
     outcomes = list(revision.agent.outcomes)
     lessons = []
     for context in sample_contexts(revision, count, rng):
@@ -79,6 +97,10 @@ def sample_lessons(revision: Revision, count: int, rng: np.random.Generator) -> 
         action = int(rng.choice(mask.indices))
         propensity = 1.0 / len(mask.indices)
         lesson = Lesson.decision(context, mask, action, propensity, outcomes)
+        if revision.agent.supplied is not None:
+            worth = Label(outcomes[0], happened=True, value=float(rng.uniform(-1.0, 1.0)))
+            lessons.append(replace(lesson, labels=(worth,)))
+            continue
         lessons.append(lesson)
         if rng.random() < _HAPPENS:
             outcome = outcomes[int(rng.integers(len(outcomes)))]

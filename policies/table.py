@@ -236,7 +236,7 @@ def draw_batch(
         for row in treated.tolist():
             single = policy.distribution(rows.context(row), reasons.mask(codes[row]))
             probabilities[row], expected[row] = single.probabilities, single.expected
-    floor = np.where(groups == _TREATED, revision.agent.policy.floor, 1.0)  # (N,)
+    floor = np.where(groups == _TREATED, revision.agent.policy.deciding_floor, 1.0)  # (N,)
     distribution = mix_floors(probabilities, allowed, floor)  # (N, A)
     if revision.agent.policy.floor_over == "offers":
         for row in treated.tolist():

@@ -20,6 +20,9 @@ from serving.api import (
     health,
     keys,
     lookups,
+    loops_admin,
+    loops_events,
+    loops_slots,
     metrics,
     models,
     outcomes,
@@ -29,6 +32,7 @@ from serving.api import (
 )
 from serving.api.direct import Direct, busy_routes
 from serving.api.problems import install_problems
+from serving.loops.direct import LoopsDirect
 from serving.running.tenants import tenants
 from serving.runtime import run
 from serving.security.document import describe_security
@@ -74,8 +78,14 @@ def make_app(settings: Settings) -> WatchedApp:
     ):  # fmt: skip
         app.include_router(module.router)
     app.include_router(outcomes.batch_router)
+    app.include_router(loops_events.router)
+    app.include_router(loops_events.named_router)
+    for loops in (loops_slots, loops_admin):
+        app.include_router(loops.router)
+        app.include_router(loops.named_router)
+    app.include_router(loops_slots.previews)
     install_problems(app)
-    app.entrance = Gate(Direct(app.by_route, busy_routes()), door)
+    app.entrance = Gate(Direct(LoopsDirect(app.by_route), busy_routes()), door)
     describe_security(app, keys=settings.auth == "keys")
     app.watch = Watch(Meters())
     return app

@@ -12,6 +12,7 @@ from uuid import uuid4
 from rich import box
 from rich.table import Table
 
+from agents.declared import require_declared
 from agents.errors import StateError, UnknownNameError, did_you_mean
 from agents.load import load_workspace
 from agents.memory import Memory
@@ -76,6 +77,7 @@ def ask_here(
         if revision is None:
             known = did_you_mean(name, loaded.revisions)
             raise UnknownNameError(f"there is no agent {name!r}; {known}")
+        require_declared(revision, "a question about a customer")
         context = Memory().recall(
             revision, question.customer, question.at or datetime.now(UTC), question.features,
             placement=question.placement, channels=question.channels,

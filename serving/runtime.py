@@ -56,6 +56,8 @@ class Runtime:
     meters: Meters = field(default_factory=Meters)
     batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Of all batches, one chunk at a time waits for the ledger."""
+    looked_at: float = float("-inf")
+    """When it was last looked which agents other replicas may have begun with (monotonic, s)."""
 
     def scrub(self) -> asyncio.Future[bool]:
         """Overwrite what was removed from the ledger; the future says whether all of it was."""

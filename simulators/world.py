@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.context import Context, FeatureValue
+from agents.declared import require_declared
 from agents.memory import Memory
 from agents.revision import Revision
 from agents.units import require_utc
@@ -92,6 +93,7 @@ class World(ABC):
     memoryless: bool = True
 
     def __init__(self, revision: Revision, **options: Unpack[WorldOptions]) -> None:
+        require_declared(revision, "a simulated market")
         customers, rounds = options.get("customers", 3_000), options.get("rounds", 6)
         seed, every = options.get("seed", 1), options.get("every", WEEK)
         if customers < 1 or rounds < 1 or seed < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -10,6 +11,18 @@ from hypothesis import settings
 
 settings.register_profile("nextbest", deadline=None, derandomize=True, database=None)
 settings.load_profile("nextbest")
+
+
+def pytest_configure() -> None:
+    """Give Ray's replicas ports of their own, as many tests run at once.
+
+    A replica that was killed frees its port; were it taken by a replica of another test's Ray, the
+    front that has not yet noticed would send it requests that are not its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 30_000 + 100 * worker
+    os.environ["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"] = str(first)
+    os.environ["RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"] = str(first + 99)
 
 
 @pytest.fixture

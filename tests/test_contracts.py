@@ -21,7 +21,9 @@ from experiments.estimators import ESTIMATORS
 from experiments.interval_checks import ALL_CHECKS as INTERVAL_CHECKS
 from experiments.intervals import INTERVALS
 from policies.checks import ALL_CHECKS as POLICY_CHECKS
-from policies.registry import POLICIES
+from policies.checks import RANKER_CHECKS
+from policies.registry import POLICIES, RANKERS
+from policies.uniform import Uniform
 from simulators.checks import ALL_CHECKS as WORLD_CHECKS
 from simulators.examples import example_revision
 from simulators.world import World
@@ -43,6 +45,21 @@ def rich() -> Revision:
     folder = Path(__file__).parent / "simulators" / "rich"
     workspace = Workspace.model_validate_json((folder / "workspace.json").read_bytes())
     return Revision(workspace, Agent.model_validate_json((folder / "agent.json").read_bytes()))
+
+
+@cache
+def loop() -> Revision:
+    """Return the loop of the example workspace, with the actions of one request."""
+    folder = Path(agents.__file__).parent / "examples" / "personalizer"
+    (revision,) = load_workspace(folder).revisions.values()
+    return revision.offering(("none", *(f"action-{number}" for number in range(8))))
+
+
+def rankers() -> Iterator[Case]:
+    """Cross every learner of supplied actions with every check of such."""
+    for name, policy in (RANKERS | {Uniform.name: Uniform}).items():
+        for check in RANKER_CHECKS:
+            yield f"rankers-{name}-{check.__name__}", partial(_on_loop, check, policy.create)
 
 
 def policies() -> Iterator[Case]:
@@ -92,7 +109,11 @@ def _on_rich(check: Callable[..., None], create: object) -> None:
     check(create, rich())
 
 
-CONTRACTS: list[Case] = list(chain(policies(), worlds(), estimators(), intervals()))
+def _on_loop(check: Callable[..., None], create: object) -> None:
+    check(create, loop())
+
+
+CONTRACTS: list[Case] = list(chain(policies(), rankers(), worlds(), estimators(), intervals()))
 
 
 @pytest.mark.parametrize("run", [run for _, run in CONTRACTS], ids=[name for name, _ in CONTRACTS])
@@ -103,5 +124,6 @@ def test_contract(run: Callable[[], None]) -> None:
 def test_every_registered_part_is_checked() -> None:
     assert len({name for name, _ in CONTRACTS}) == len(CONTRACTS)
     expected = 2 * len(POLICIES) * len(POLICY_CHECKS) + (len(WORLDS) + 1) * len(WORLD_CHECKS)
+    expected += (len(RANKERS) + 1) * len(RANKER_CHECKS)
     expected += len(ESTIMATORS) * len(ESTIMATOR_CHECKS)
     assert len(CONTRACTS) == expected + len(INTERVALS) * len(INTERVAL_CHECKS)

@@ -39,7 +39,7 @@ from simulators.worlds import WORLDS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
-MODULES = ("beta", "fixed", "hybrid", "linear", "priority", "uniform", "vowpal.learners")
+MODULES = ("beta", "fixed", "hybrid", "linear", "priority", "stateless", "vowpal.learners")
 FREE = {"segments": "names", "order": "names"} | dict.fromkeys(
     ("levers", "scores", "context"), "by offer"
 )

@@ -12,10 +12,12 @@ from agents.advising.hearing import half_heard
 from agents.advising.idle import idle
 from agents.advising.learning import untaught
 from agents.advising.never import never_false, never_true
+from agents.advising.unsaid import unsaid
 from agents.load import LoadedWorkspace
 from agents.loading.references import expressions
 from agents.revision import Revision
 from agents.spec import (
+    ActionSuppressionSpec,
     Agent,
     PrecedenceSpec,
     SuppressionSpec,
@@ -48,6 +50,7 @@ def advise(loaded: LoadedWorkspace, now: datetime) -> list[Advice]:
             *_offers(revision, source, today),
             *never_together(loaded, name, rules),
             *untaught(loaded, name),
+            *unsaid(loaded, name, rules),
         ]
     return advice
 
@@ -55,7 +58,7 @@ def advise(loaded: LoadedWorkspace, now: datetime) -> list[Advice]:
 def _never(document: Agent | Workspace, workspace: Workspace, source: Source) -> Iterator[Advice]:
     for path, text in expressions(document):
         rule = document.guardrails.get(path[1]) if path[0] == "guardrails" else None
-        if isinstance(rule, SuppressionSpec):
+        if isinstance(rule, (ActionSuppressionSpec, SuppressionSpec)):
             if never_false(text, workspace.customer):
                 words = f"{text} is false for no customer, so it bars all that it speaks of"
                 yield Advice(Place(source, path), words)
@@ -88,7 +91,7 @@ def _offers(revision: Revision, source: Source, today: date) -> Iterator[Advice]
             yield Advice(Place(source, (*path, "stock")), "a stock of 0: nobody can get it")
         yield from _bundle(agent, name, source)
         yield from _unread(revision, name, source)
-    if all(offer.fallback for offer in agent.offers.values()):
+    if agent.offers and all(offer.fallback for offer in agent.offers.values()):
         yield Advice(Place(source, ("offers",)), "every offer is a fallback, and there is no other")
     if agent.maturity is not None and agent.maturity.start_share == 1.0:
         place = Place(source, ("maturity", "start_share"))

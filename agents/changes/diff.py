@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from agents.actions import Action
+from agents.actions import ANY, Action
 from agents.changes.tightness import verdict
 from agents.load import LoadedWorkspace
 from agents.revision import Revision
@@ -69,10 +69,10 @@ def _agent(old: Revision, new: Revision) -> Iterator[str]:
     yield from _named("outcome", before.outcomes, after.outcomes)
     yield from _named("offer", before.offers, after.offers)
     for action in new.action_ids:
-        if action not in old.action_ids:
+        if action not in (*old.action_ids, ANY):
             yield f"action added: {action}"
     for action in old.action_ids:
-        if action not in new.action_ids:
+        if action not in (*new.action_ids, ANY):
             yield f"action removed: {action}"
     actions = [*old.actions[1:], *new.actions[1:]]
     yield from _guardrails(before.guardrails, after.guardrails, actions)

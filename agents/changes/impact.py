@@ -53,7 +53,8 @@ def impact(
 ) -> list[Impact]:
     """Count the customers who gain or lose each action, as if nobody had been contacted yet.
 
-    Budgets, stock and capacities count as unused. Actions that nobody gains or loses are left out.
+    Budgets, stock and capacities count as unused. Actions that nobody gains or loses are left out,
+    and so are those that come with requests: there is no telling who will ask for which.
 
     Args:
         old: the workspace before.
@@ -109,7 +110,7 @@ def masks(revision: Revision, customers: pa.Table, at: datetime) -> NDArray[np.b
 def _allowed(
     revision: Revision | None, customers: pa.Table, at: datetime
 ) -> dict[str, NDArray[np.bool_]]:
-    if revision is None:
+    if revision is None or revision.agent.supplied is not None:
         return {}
     allowed = masks(revision, customers, at)  # (N, A)
     return {name: allowed[:, index] for index, name in enumerate(revision.action_ids) if index}

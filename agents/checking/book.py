@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from agents.checking.declared import declared_laws, declared_orders
@@ -15,6 +16,7 @@ from agents.checking.times import duration
 from agents.checking.totals import Limit
 
 _HISTORY = timedelta(days=30)
+_OFFERINGS = 256  # lists of supplied actions whose law is kept
 
 
 def read_laws(folder: Path, key: bytes | None = None) -> dict[str, AgentLaw]:
@@ -24,7 +26,19 @@ def read_laws(folder: Path, key: bytes | None = None) -> dict[str, AgentLaw]:
         folder: a workspace that `nextbest check` accepts.
         key: of the customer hash, to know the customers of exclusion lists by.
     """
-    return {documents.name: _law(documents) for documents in read_documents(folder, key)}
+    return {documents.name: _of(documents) for documents in read_documents(folder, key)}
+
+
+def _of(documents: Documents) -> AgentLaw:
+    """Read the law of an agent; where actions are supplied, that of each list of them."""
+    if "supplied" not in documents.agent:
+        return _law(documents)
+
+    @lru_cache(maxsize=_OFFERINGS)
+    def offering(supplied: tuple[str, ...]) -> AgentLaw:
+        return _law(replace(documents, supplied=supplied))
+
+    return replace(_law(documents), supplied=offering)
 
 
 def _law(documents: Documents) -> AgentLaw:

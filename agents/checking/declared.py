@@ -14,6 +14,7 @@ from agents.checking.flows import Course, Escalation, steps_taken
 from agents.checking.laws import Law, Order
 from agents.checking.orders import Fallback, Pace, Precedence
 from agents.checking.reading import Document, Documents, selection_of
+from agents.checking.supplied import ActionSuppression
 from agents.checking.times import duration, span_or_period
 from agents.checking.totals import Limit, Meter, meter_name
 
@@ -53,6 +54,11 @@ def _expression(
 ) -> Iterator[Law]:
     compiled = documents.environment.compile(rule["when"])
     yield Expression(name, _ids(documents.chosen(rule)), rule["when"], compiled, wanted)
+
+
+def _action_suppression(documents: Documents, _: str, name: str, rule: Document) -> Iterator[Law]:
+    compiled = documents.environment.compile(rule["when"])
+    yield ActionSuppression(name, _ids(documents.chosen(rule)), rule["when"], compiled)
 
 
 def _cap(documents: Documents, counter: str, name: str, rule: Document) -> Iterator[Law]:
@@ -177,6 +183,7 @@ def _precedence(documents: Documents, name: str, rule: Document) -> Precedence:
 
 
 _LAWS: dict[str, Callable[[Documents, str, str, Document], Iterator[Law]]] = {
+    "action_suppression": _action_suppression,
     "budget": _budget,
     "cooldown": _cooldown,
     "eligibility": partial(_expression, wanted=True),

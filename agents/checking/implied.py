@@ -22,6 +22,7 @@ from agents.checking.conditions import (
 )
 from agents.checking.laws import Law
 from agents.checking.reading import Documents
+from agents.checking.supplied import Requested
 from agents.checking.totals import Limit, Meter, meter_name
 
 _ASKED = ("eligible", "applicable", "suitable")
@@ -31,6 +32,8 @@ def implied_laws(documents: Documents) -> Iterator[Law]:
     """List the laws of an agent that are not declared as rules."""
     actions = list(documents.actions.values())
     yield Objection("suppressed", {action.id: action.channel for action in actions})
+    if "supplied" in documents.agent:
+        yield Requested("request")
     yield from _expressions(documents, actions)
     yield from _flags(documents, actions)
     yield from _days(documents, actions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -68,6 +68,7 @@ class View:
         placement: the slot that was asked for, empty if none.
         channels: the only ones that were asked for, empty if any may be used.
         suppressed: those on which the customer is not to be contacted; `*` for all.
+        supplied: what the request says of the actions that it lists; empty if it lists none.
     """
 
     law: AgentLaw
@@ -85,6 +86,7 @@ class View:
     placement: str
     channels: frozenset[str]
     suppressed: frozenset[str]
+    supplied: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Law(Protocol):
@@ -144,6 +146,7 @@ class AgentLaw:
         hears: the events that its rules speak of, and responses, which every context holds.
         declared: names of the rules that documents declare; names: of all rules.
         ramp: share at the start and positives at which it is 1, of a maturity; None without.
+        supplied: makes the law of the actions of one request; None if they are declared.
     """
 
     agent: str
@@ -166,6 +169,11 @@ class AgentLaw:
     hears: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    supplied: Callable[[tuple[str, ...]], AgentLaw] | None = None
+
+    def offering(self, actions: Sequence[str]) -> AgentLaw:
+        """Return the law of the actions of one decision, `none` first."""
+        return self if self.supplied is None else self.supplied(tuple(actions[1:]))
 
     def bind(self, features: Mapping[str, object], now: datetime) -> Any:
         """Bind a customer's features and the instant of the decision for its conditions."""

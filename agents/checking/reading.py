@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,12 +35,14 @@ class Documents:
 
     Args:
         key: of the customer hash, None if it is not known.
+        supplied: ids of the actions of one request, if the agent declares no offers.
     """
 
     workspace: Document
     agent: Document
     folder: Path
     key: bytes | None
+    supplied: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,7 +51,12 @@ class Documents:
 
     @property
     def offers(self) -> Mapping[str, Document]:
-        """The agent's offers."""
+        """The agent's offers; each supplied action is one by itself."""
+        spec = self.agent.get("supplied")
+        if spec is not None:
+            kind, channels = spec.get("kind", "promotion"), [spec["channel"]]
+            own = {"kind": kind, "variants": {}, "channels": channels}
+            return dict.fromkeys(self.supplied, own)
         offers: Mapping[str, Document] = self.agent["offers"]
         return offers
 
@@ -60,14 +67,9 @@ class Documents:
 
     @cached_property
     def environment(self) -> Any:
-        """The CEL environment of the customer schema."""
-        return cel.NewEnv(
-            variables={
-                f"customer.{name}": _CEL_TYPES.get(field["type"], cel.Type.STRING)
-                for name, field in self.workspace["customer"].items()
-            }
-            | {"now": cel.Type.TIMESTAMP}
-        )
+        """The CEL environment of the customer schema and of what is supplied."""
+        fields = self.workspace["customer"].items()
+        return _environment(tuple((name, field["type"]) for name, field in fields))
 
     @cached_property
     def actions(self) -> dict[str, ActionLaw]:
@@ -105,6 +107,13 @@ class Documents:
         return hmac.new(self.key or b"", customer.encode(), hashlib.sha256).hexdigest()[:32]
 
     def _expand(self) -> Iterator[ActionLaw]:
+        spec = self.agent.get("supplied")
+        if spec is not None:
+            channel = self.workspace["channels"][spec["channel"]] or {}
+            cost = spec.get("cost", 0.0) + channel.get("cost", 0.0)
+            for name, own in self.offers.items():
+                yield ActionLaw(name, name, own["kind"], channel=spec["channel"], cost=cost)
+            return
         for name, offer in self.offers.items():
             includes = tuple(offer.get("includes") or ())
             paid = sum(self.offers[one].get("cost", 0.0) for one in (name, *includes))
@@ -122,6 +131,16 @@ class Documents:
                             base, id=f"{name}/{variant}@{channel}{tail}", variant=variant,
                             channel=channel, window=window, cost=paid + raw.get("cost", 0.0),
                         )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _environment(fields: tuple[tuple[str, str], ...]) -> Any:
+    anything = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+    return cel.NewEnv(
+        variables={f"customer.{n}": _CEL_TYPES.get(kind, cel.Type.STRING) for n, kind in fields}
+        | {"now": cel.Type.TIMESTAMP, "action_id": cel.Type.STRING}
+        | {"action": anything, "context": anything}
+    )
 
 
 def worth(outcome: Document) -> float:

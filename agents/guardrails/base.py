@@ -34,13 +34,14 @@ class Rulebook:
     """What guardrails are compiled from: the documents, the expanded actions, the language.
 
     Args:
+        actions: `none` first.
         signals: by the word of each event that the agent or the workspace knows, what caps and
             cooldowns take it for: response, rejection, failure or nothing.
     """
 
     workspace: Workspace
     agent: Agent
-    actions: tuple[Action, ...]
+    actions: Sequence[Action]
     language: Language
     signals: Mapping[str, str | None]
 
@@ -53,10 +54,14 @@ class Rulebook:
 
     def every(self) -> Indices:
         """Positions of all actions but `none`."""
-        return tuple(i for i, action in enumerate(self.actions) if not action.is_none)
+        return tuple(range(1, len(self.actions)))
 
     def chosen(self, rule: Rule) -> Indices:
         """Positions of the actions that a rule speaks of, by its `on` and `except`."""
+        if rule.on is None and rule.except_ is None:
+            return self.every()
+        if self.agent.supplied is not None and not names_offers(rule):  # then all are alike
+            return self.every() if speaks_of(rule, self.actions[1]) else ()
         return spoken_of(rule, self.actions)
 
     def signalled(self, signal: str) -> frozenset[str]:
@@ -144,6 +149,11 @@ def speaks_of(rule: Rule, action: Action, parts: Iterable[Action] = ()) -> bool:
     if rule.except_ is not None and selects(rule.except_, action):
         return False
     return rule.on is None or any(selects(rule.on, each) for each in (action, *parts))
+
+
+def names_offers(rule: Rule) -> bool:
+    """Say whether a rule chooses actions by the names of their offers."""
+    return any(chosen is not None and chosen.offers for chosen in (rule.on, rule.except_))
 
 
 def spoken_of(rule: Rule, actions: Sequence[Action]) -> Indices:

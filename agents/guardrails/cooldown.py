@@ -10,8 +10,7 @@ from agents.counters import Counter
 from agents.guardrails.base import Bar, Indices, Moment, Past, Rulebook
 from agents.guardrails.history import (
     UNKNOWN,
-    Sent,
-    by_key_and_slot,
+    Groups,
     heard,
     instants,
     recent,
@@ -42,7 +41,7 @@ class Cooldown:
 
     name: str
     actions: Indices
-    groups: dict[str, tuple[Sent, ...]]
+    groups: Groups
     agent: str
     scope: Scope
     pause: timedelta
@@ -60,7 +59,7 @@ class Cooldown:
         actions = book.chosen(spec)
         within = spec.within or timedelta(0)
         return cls(
-            name, actions, by_key_and_slot(book, spec.scope, actions), book.agent.agent, spec.scope,
+            name, actions, Groups(book, spec.scope, actions), book.agent.agent, spec.scope,
             spec.pause, spec.times, within, spec.after == "contact", _words(spec, book),
             remembers(spec, book.actions, book.agent.agent), _reason(spec),
         )  # fmt: skip
@@ -72,7 +71,7 @@ class Cooldown:
         span = "for good" if spec.for_ == FOREVER else f"for {describe_duration(spec.for_)}"
         reason = f"ended {span} by {' or '.join(spec.after)} ({spec.scope})"
         return cls(
-            name, actions, by_key_and_slot(book, spec.scope, actions), book.agent.agent, spec.scope,
+            name, actions, Groups(book, spec.scope, actions), book.agent.agent, spec.scope,
             spec.for_, 1, timedelta(0), False, frozenset(spec.after),
             remembers(spec, book.actions, book.agent.agent), reason,
         )  # fmt: skip
@@ -91,7 +90,7 @@ class Cooldown:
         for key, happened in instants(past, self.agent, self.scope).items():
             spans = self._spans(happened)
             ahead = self.times > 1 and self.reads_contacts and happened[-1] > moment.context.at
-            for slot, indices in self.groups.get(key, ()) if spans or ahead else ():
+            for slot, indices in self.groups.by_key.get(key, ()) if spans or ahead else ():
                 send_at = moment.sends.get(slot)
                 if send_at is None:
                     yield Bar(indices, UNKNOWN)

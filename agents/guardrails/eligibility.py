@@ -55,11 +55,11 @@ class Eligibility(Plain):
         return cls(name, [(spec.when, book.chosen(spec), "")], book)
 
     @classmethod
-    def implied(cls, book: Rulebook) -> Iterator[Eligibility]:
-        """Compile what the audience and the offers imply; a bundle needs what its offers need."""
+    def implied(cls, book: Rulebook, *, offers: bool) -> Iterator[Eligibility]:
+        """Compile what the audience implies, and `offers`; a bundle needs what its offers need."""
         if book.agent.audience is not None:
             yield cls("audience", [(book.agent.audience, book.every(), "")], book)
-        for name, asked in _ASKED:
+        for name, asked in _ASKED if offers else ():
             yield cls(name, _offered(book, asked), book)
 
     def bars(self, moment: Moment) -> Iterator[Bar]:

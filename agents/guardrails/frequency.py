@@ -12,8 +12,8 @@ from agents.guardrails.base import Bar, Guardrail, Indices, Moment, Past, Rulebo
 from agents.guardrails.history import (
     AHEAD,
     UNKNOWN,
+    Groups,
     Sent,
-    by_key_and_slot,
     heard,
     instants,
     recent,
@@ -50,7 +50,7 @@ class FrequencyCap:
 
     name: str
     actions: Indices
-    groups: dict[str, tuple[Sent, ...]]
+    groups: Groups
     agent: str
     scope: Scope
     max: int
@@ -71,7 +71,7 @@ class FrequencyCap:
         actions, hears = book.chosen(spec), words_counted(spec, book)
         mark, reach, lookback = _line(spec, book.workspace.zone)
         return cls(
-            name, actions, by_key_and_slot(book, spec.scope, actions), book.agent.agent, spec.scope,
+            name, actions, Groups(book, spec.scope, actions), book.agent.agent, spec.scope,
             spec.max, mark, reach, _counting(spec, book, hears, lookback), described(spec),
             # A failure may be reported before the instant that its contact was planned for.
             lookback + AHEAD if spec.counts == "delivery" else lookback,
@@ -86,7 +86,7 @@ class FrequencyCap:
         if len(counted) < self.max:
             return
         by_key = instants(counted, self.agent, self.scope)
-        for key, slots in self.groups.items():
+        for key, slots in self.groups.by_key.items():
             near = by_key.get(key, ())
             if len(near) >= self.max:
                 yield from self._full([self.mark(at) for at in near], slots, moment)

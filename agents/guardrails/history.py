@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache, cached_property
 from typing import TypeVar
 
 from agents.actions import NONE, Action
@@ -55,11 +56,26 @@ def by_key(book: Rulebook, scope: Scope, indices: Iterable[int]) -> dict[str, In
     return {key: tuple(group) for key, group in groups.items()}
 
 
-def by_key_and_slot(
-    book: Rulebook, scope: Scope, indices: Iterable[int]
-) -> dict[str, tuple[Sent, ...]]:
-    """Gather actions by what they share in a scope, and among those by their sending instant."""
-    return {key: by_slot(book, group) for key, group in by_key(book, scope, indices).items()}
+class Groups:
+    """Actions by what they share in a scope, and among those by their sending instant.
+
+    They are gathered when first they are asked for: of actions that came with one request, most
+    never are, since most customers have no contacts that could count.
+
+    Args:
+        book: holds the actions.
+        scope: what is counted together.
+        indices: positions of the actions to gather.
+    """
+
+    def __init__(self, book: Rulebook, scope: Scope, indices: Indices) -> None:
+        self._asked = book, scope, indices
+
+    @cached_property
+    def by_key(self) -> dict[str, tuple[Sent, ...]]:
+        """All of them, by what they share."""
+        book, scope, indices = self._asked
+        return {key: by_slot(book, group) for key, group in by_key(book, scope, indices).items()}
 
 
 def keys(past: Past, agent: str, scope: Scope) -> tuple[str, ...]:
@@ -125,10 +141,10 @@ def recognises(catalog: Sequence[Action], agent: str) -> Callable[[Past], Action
     Kinds and channels are known of every agent's contacts; stages, offers and tags only of the
     agent's own. An action that has since been removed is known by its offer.
     """
-    by_offer = {action.offer: action for action in catalog}
+    by_offer = _by_offer(catalog)
 
     def recognise(past: Past) -> Action:
-        own = by_offer.get(past.offer, NONE) if past.agent == agent else NONE
+        own = by_offer().get(past.offer, NONE) if past.agent == agent else NONE
         return replace(
             own, id=past.action, offer=past.offer if past.agent == agent else "", kind=past.kind,
             channel=past.channel, includes=past.includes if past.agent == agent else (),
@@ -147,19 +163,24 @@ def remembers(rule: Rule, catalog: Sequence[Action], agent: str) -> Callable[[Pa
     complaint by telephone, fits no list and so always counts: `on` and `except` then choose what
     is barred, and nothing else.
     """
-    by_offer, recognise = {action.offer: action for action in catalog}, recognises(catalog, agent)
+    if rule.on is None and rule.except_ is None:
+        return lambda _past: True
+    by_offer, recognise = _by_offer(catalog), recognises(catalog, agent)
     strict = _without_unknown(rule)
 
     def speaks(past: Past) -> bool:
         if not past.action:
             return True
         known = recognise(past)
-        gone = past.agent == agent and past.offer not in by_offer
-        return speaks_of(strict if gone else rule, known, parts_of(known, by_offer))
+        gone = past.agent == agent and past.offer not in by_offer()
+        return speaks_of(strict if gone else rule, known, parts_of(known, by_offer()))
 
-    if rule.on is None and rule.except_ is None:
-        return lambda _past: True
     return speaks
+
+
+def _by_offer(catalog: Sequence[Action]) -> Callable[[], Mapping[str, Action]]:
+    """Return what tells the actions by offer, worked out when it is asked for."""
+    return cache(lambda: {action.offer: action for action in catalog})
 
 
 def _without_unknown(rule: Rule) -> Rule:

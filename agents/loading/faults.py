@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from agents.errors import did_you_mean
 from agents.spec import CURRENCY_PATTERN, LOCALE_PATTERN, Document
+from agents.spec.supplied import PATH_PATTERN
 from agents.units import NAME_PATTERN
 from agents.yamlsource import Path as KeyPath
 from agents.yamlsource import Source
@@ -26,6 +27,7 @@ _PATTERNS = {
     NAME_PATTERN: "a name of lower-case letters, digits and '_' that begins with a letter",
     CURRENCY_PATTERN: "a currency of three capitals such as 'EUR'",
     LOCALE_PATTERN: "a language tag such as 'de' or 'de-AT'",
+    PATH_PATTERN: "names with '.' between them, such as user.id",
 }
 _PERIODS = ("hour", "day", "week", "month", "quarter", "year")
 _TYPES = {

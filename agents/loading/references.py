@@ -12,13 +12,22 @@ from agents.loading import rule_references as rules
 from agents.loading.faults import Fault
 from agents.loading.hours import hours_faults
 from agents.loading.literals import unknown_values
-from agents.spec import Agent, EligibilitySpec, PrecedenceSpec, SuppressionSpec, Workspace
+from agents.loading.supplied_references import declared_faults, supplied_faults
+from agents.spec import (
+    ActionSuppressionSpec,
+    Agent,
+    EligibilitySpec,
+    PrecedenceSpec,
+    SuppressionSpec,
+    Workspace,
+)
 from agents.yamlsource import Path as KeyPath
 
 _OTHER_TONGUES = (
     (re.compile(r"(?<![=!<>])=(?!=)"), "compare with '=='"),
     (re.compile(r"\b(and|or|not|AND|OR|NOT)\b"), "write && for and, || for or, ! for not"),
 )
+_SAID = (ActionSuppressionSpec, EligibilitySpec, PrecedenceSpec, SuppressionSpec)
 _GROUPS = ("treatment", "control", "random")
 
 
@@ -44,6 +53,7 @@ def workspace_faults(workspace: Workspace) -> Iterator[Fault]:
     yield from rules.name_faults(None, workspace)
     yield from rules.channel_faults(workspace.guardrails, workspace.channels)
     yield from rules.counting_faults(workspace.guardrails)
+    yield from declared_faults(workspace.guardrails)
     yield from value_faults(workspace, workspace)
     yield from expression_faults(workspace, workspace)
 
@@ -56,7 +66,9 @@ def agent_faults(agent: Agent, workspace: Workspace) -> Iterator[Fault]:
     yield from _managed_faults(agent, workspace)
     yield from rules.name_faults(agent, workspace)
     yield from rules.channel_faults(agent.guardrails, workspace.channels)
-    yield from rules.own_faults(agent.guardrails, agent.offers.items())
+    yield from supplied_faults(agent, workspace)
+    if agent.supplied is None:
+        yield from rules.own_faults(agent.guardrails, agent.offers.items())
     known = {*workspace.events, *words_of(agent)}
     yield from rules.event_faults(agent.guardrails, known)
     yield from value_faults(agent, workspace)
@@ -96,8 +108,10 @@ def expression_faults(document: Agent | Workspace, workspace: Workspace) -> Iter
     """Yield the expressions of a document that do not compile against the customer schema."""
     language = Language(workspace.customer)
     for path, source in expressions(document):
+        rule = document.guardrails.get(path[1]) if path[0] == "guardrails" else None
+        over_actions = isinstance(rule, ActionSuppressionSpec)
         try:
-            language.compile(source)
+            (language.over_actions if over_actions else language).compile(source)
         except ValueError as error:
             yield path, f"{error}{_cel_hint(str(error), source)} (in {source[:80]!r})"
 
@@ -142,7 +156,7 @@ def expressions(document: Agent | Workspace) -> Iterator[tuple[KeyPath, str]]:
         for name, weight in document.arbitration.context.items():
             yield ("arbitration", "context", name, "when"), weight.when
     for name, rule in document.guardrails.items():
-        if isinstance(rule, (EligibilitySpec, SuppressionSpec, PrecedenceSpec)) and rule.when:
+        if isinstance(rule, _SAID) and rule.when:
             yield ("guardrails", name, "when"), rule.when
 
 

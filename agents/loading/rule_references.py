@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from agents.actions import Action
 from agents.errors import did_you_mean
@@ -27,9 +27,9 @@ from agents.yamlsource import Path as KeyPath
 Rules = Mapping[str, GuardrailSpec]
 
 IMPLIED = (
-    "suppressed", "audience", "eligible", "applicable", "suitable", "opt_out", "consent", "dates",
-    "placement", "channels", "content", "quiet_hours", "stock", "capacity", "maturity", "fallback",
-    "always_act", "holdout",
+    "suppressed", "request", "audience", "eligible", "applicable", "suitable", "opt_out", "consent",
+    "dates", "placement", "channels", "content", "quiet_hours", "stock", "capacity", "maturity",
+    "fallback", "always_act", "holdout",
 )  # fmt: skip
 _COUNTING = (FrequencyCapSpec, CooldownSpec, EventSuppressionSpec)
 
@@ -100,7 +100,7 @@ def agent_name_faults(rules: Rules, agents: Collection[str]) -> Iterator[Fault]:
                     yield (*path, str(position)), f"{agent!r} is listed twice"
 
 
-def idle_faults(agent: Agent, actions: tuple[Action, ...]) -> Iterator[Fault]:
+def idle_faults(agent: Agent, actions: Sequence[Action]) -> Iterator[Fault]:
     """Yield guardrails and steps of an agent that speak of none of its actions."""
     real = [action for action in actions if not action.is_none]
     message = "it speaks of no action of this agent; no offer fits all that is listed"

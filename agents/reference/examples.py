@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 EXAMPLES = {
+    "action_suppression": """\
+  adults_only:
+    rule: action_suppression
+    when: action.category == 'alcohol' && !(context.user.age >= 18)
+""",
     "budget": """\
   gifts: {rule: budget, measure: cost, max: 5000, per: month, on: {kinds: [retention]}}
   enough_help: {rule: budget, min: 200, max: 900, per: week, on: {kinds: [service]}}

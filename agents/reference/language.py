@@ -26,6 +26,7 @@ test keeps it true. [workspace.md](workspace.md) is the tour.
 | time | a time of day from `00:00` to `23:59` |
 | zone | an IANA time zone, as in `Europe/Berlin` |
 | expression | [CEL](https://cel.dev) over `customer.FIELD` and `now`, true or false |
+| path | names with `.` between them, as in `user.id`, of objects within objects |
 | language tag | as in `de` or `de-AT` |
 """
 _RULES = """\
@@ -36,7 +37,8 @@ Each stands under a name of its own in `guardrails`, of the workspace or of an a
 each: it speaks of the actions that fit `on` (all if not said) and do not fit `except`.
 """
 _PATTERNS = {"smhdw": "duration", "[0-5][0-9]": "time", "(19|2": "day", "_+-": "zone"}
-_PATTERNS |= {"a-z0-9_": "name", "[A-Z]{3}": "three capitals", "[a-z]{2,3}": "language tag"}
+_PATTERNS |= {"[^.": "path", "a-z0-9_": "name"}
+_PATTERNS |= {"[A-Z]{3}": "three capitals", "[a-z]{2,3}": "language tag"}
 _KINDS = {
     "string": "text",
     "integer": "whole number",

@@ -24,6 +24,7 @@ from agents.spec.offers import Offer, Stock, Variant, Wording
 from agents.spec.outcomes import Amount, CustomerEvent, Outcome, Signal
 from agents.spec.rules import (
     FOREVER,
+    ActionSuppressionSpec,
     BudgetSpec,
     CooldownSpec,
     EligibilitySpec,
@@ -39,6 +40,7 @@ from agents.spec.rules import (
     Step,
     SuppressionSpec,
 )
+from agents.spec.supplied import SuppliedSpec
 from agents.spec.workspace import (
     Arbitration,
     ContextWeight,
@@ -52,6 +54,7 @@ __all__ = [
     "FOREVER",
     "LOCALE_PATTERN",
     "WEEKDAYS",
+    "ActionSuppressionSpec",
     "Agent",
     "Amount",
     "Arbitration",
@@ -92,6 +95,7 @@ __all__ = [
     "Stage",
     "Step",
     "Stock",
+    "SuppliedSpec",
     "SuppressionSpec",
     "UniversalControl",
     "Variant",

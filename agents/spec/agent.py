@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from agents.spec.base import Document, Expression, SettingValue, Share
 from agents.spec.offers import Offer
-from agents.spec.outcomes import Outcome
+from agents.spec.outcomes import Amount, Outcome
 from agents.spec.rules import GuardrailSpec
+from agents.spec.supplied import SuppliedSpec
 from agents.units import Duration, Name
 
 
@@ -60,6 +61,9 @@ class Incumbent(Document):
     settings: dict[Name, SettingValue] = Field(
         default_factory=dict, description="the incumbent's own settings"
     )
+    floor: Share | None = Field(
+        None, description="the floor while the incumbent decides; the policy's own if not said"
+    )
 
 
 class WarmStart(Document):
@@ -87,22 +91,33 @@ class PolicySpec(Document):
     settings: dict[Name, SettingValue] = Field(
         default_factory=dict, description="the learner's own settings; docs/policies.md lists them"
     )
-    mode: Literal["online", "apprentice"] = Field(
-        "online", description="apprentice learns from what the incumbent decides"
+    mode: Literal["online", "apprentice", "logging"] = Field(
+        "online",
+        description="apprentice learns from what the incumbent decides; logging learns nothing,"
+        " and keeps what was learned before",
     )
-    incumbent: Incumbent | None = Field(
-        None, description="what decides while the learner is an apprentice"
-    )
+    incumbent: Incumbent | None = Field(None, description="what decides while the learner does not")
     warm_start: WarmStart | None = Field(
         None, description="begins with what another agent learned; with nothing if not said"
     )
+    publish_every: Duration | None = Field(
+        None,
+        description="least span between two snapshots of what was learned; the server's own if"
+        " not said",
+    )
+
+    @property
+    def deciding_floor(self) -> float:
+        """The floor of what decides now: the incumbent's own, if it decides and has one."""
+        own = None if self.incumbent is None else self.incumbent.floor
+        return self.floor if own is None else own
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.mode == "apprentice") != (self.incumbent is not None):
+        if (self.mode == "online") != (self.incumbent is None):
             raise ValueError(
-                "expected 'mode: apprentice' and an 'incumbent' together, or neither;"
-                f" got mode {self.mode!r} and {'an' if self.incumbent else 'no'} incumbent"
+                "expected 'mode: apprentice' or 'mode: logging' and an 'incumbent' together, or"
+                f" neither; got mode {self.mode!r} and {'an' if self.incumbent else 'no'} incumbent"
             )
         return self
 
@@ -114,7 +129,10 @@ class Agent(Document):
     description: str = Field("", max_length=2_000, description="for people")
     audience: Expression | None = Field(None, description="CEL; others get nothing")
     outcomes: dict[Name, Outcome] = Field(min_length=1, description="what counts")
-    offers: dict[Name, Offer] = Field(min_length=1, description="what may be offered")
+    offers: dict[Name, Offer] = Field(default_factory=dict, description="what may be offered")
+    supplied: SuppliedSpec | None = Field(
+        None, description="instead of offers: the caller lists the actions with each request"
+    )
     guardrails: dict[Name, GuardrailSpec] = Field(
         default_factory=dict, description="rules of this agent"
     )
@@ -127,3 +145,37 @@ class Agent(Document):
     )
     holdout: Holdout = Field(Holdout(), description="who is measured against")
     always_act: bool = Field(False, description="bar 'none' while anything else is allowed")
+
+    @model_validator(mode="after")
+    def _offers_or_supplied(self) -> Self:
+        if bool(self.offers) == (self.supplied is not None):
+            raise ValueError(
+                "expected 'offers', or 'supplied' where each request lists its actions; got"
+                f" {'both' if self.offers else 'neither'}"
+            )
+        if self.supplied is None:
+            self._require_no_default()
+        else:
+            self._require_loop()
+        return self
+
+    def _require_no_default(self) -> None:
+        for name, outcome in self.outcomes.items():
+            if outcome.default:
+                raise ValueError(
+                    f"outcomes.{name}.default: only an agent with 'supplied' actions has a default;"
+                    " elsewhere what does not happen is worth 0"
+                )
+
+    def _require_loop(self) -> None:
+        """Refuse what could answer a request without an action, or learn another reward."""
+        outcomes = list(self.outcomes.values())
+        if len(outcomes) != 1 or not isinstance(outcomes[0].value, Amount):
+            raise ValueError(
+                "outcomes: expected one outcome, whose value is a property, beside 'supplied'"
+            )
+        if not self.always_act or self.holdout.control > 0.0:
+            raise ValueError(
+                "expected 'always_act: true' and 'holdout: {control: 0, ...}' beside 'supplied':"
+                " a request that lists actions is answered with one of them"
+            )

@@ -47,6 +47,11 @@ class Outcome(Document):
     aggregate: Literal["sum", "first", "max"] = Field(
         "sum", description="how the values of several counted events make one"
     )
+    default: Money = Field(
+        0.0,
+        description="currency; of supplied actions: what it is worth if it has not happened by the"
+        " end of its window",
+    )
     attribution: Literal["decision", "last_touch"] = Field(
         "decision",
         description="whether a report names its decision, or may name the customer and is"
@@ -74,6 +79,13 @@ class Outcome(Document):
     def _consistent(self) -> Self:
         if self.aggregate != "sum" and self.count == "once":
             raise ValueError(f"aggregate: {self.aggregate} speaks of several; it needs count: each")
+        if isinstance(self.value, Amount):
+            least, most = min(0.0, self.value.min), max(0.0, self.value.max)
+            if not least <= self.default <= most:
+                raise ValueError(
+                    f"default: expected 0 or a value from {least:g} to {most:g}, as of the events,"
+                    f" got {self.default:g}"
+                )
         return self
 
 

@@ -35,6 +35,19 @@ class SuppressionSpec(Rule):
     when: Expression = Field(description="CEL over customer fields; must be boolean")
 
 
+class ActionSuppressionSpec(Rule):
+    """Bars each supplied action for which a CEL expression is not exactly false.
+
+    Only for agents with `supplied`: what an action is, only its features say.
+    """
+
+    rule: Literal["action_suppression"]
+    when: Expression = Field(
+        description="CEL over `action` and `context`, the features that came with the request,"
+        " `action_id` and customer fields; true or false"
+    )
+
+
 class FrequencyCapSpec(Rule):
     """At most `max` contacts in a span of time, counted over `scope`."""
 
@@ -213,7 +226,8 @@ class SequenceSpec(Rule):
 
 
 GuardrailSpec = Annotated[
-    BudgetSpec
+    ActionSuppressionSpec
+    | BudgetSpec
     | CooldownSpec
     | EligibilitySpec
     | EscalationSpec

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.cel_tree import Call, Listing, Literal, Name, Node, UnsupportedError
+from agents.cel_tree import Call, Listing, Literal, Name, Node, Select, UnsupportedError
 from agents.tabular.arithmetic import ARITHMETIC, COMPARE, Errors, Kind, Value
 from agents.tabular.columns import Column, microseconds
 from agents.tabular.keys import Key
@@ -76,6 +76,8 @@ class _Evaluation:
                 return _time(word, text)
             case Call():
                 return self._call(node.function, [self.value(arg) for arg in node.args])
+            case Select():
+                raise UnsupportedError(f"expected no part of an object, got {node.part}")
 
     def _name(self, name: str) -> Value:
         if name == "now":

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from agents.context import Contact, PastEvent
+from agents.declared import require_declared
 from agents.errors import ContextError
 from agents.revision import Revision
 from agents.tabular.batch import Batch
@@ -38,9 +39,11 @@ def read_batches(
 
     Raises:
         ContextError: the features do not fit the customer schema (the message names the row), an
-            identifier comes twice, or contacts or events lack a column.
+            identifier comes twice, contacts or events lack a column, or the agent has its actions
+            from each request.
         ValueError: `at` has no offset.
     """
+    require_declared(revision, "a table of customers")
     at, names = require_utc(at), read_names(customers)
     past = _recalled(revision, names, at, contacts, events)
     for first in range(0, customers.num_rows, batch):

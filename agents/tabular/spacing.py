@@ -155,7 +155,7 @@ def _counts(past: History, rule: FrequencyCap | Cooldown, near: Near, batch: Bat
     columns: list[Codes] = []
     close: dict[Instants, Flags] = {}
     of_identity = [frozenset(keys(item, rule.agent, rule.scope)) for item in past.identities]
-    for key, slots in rule.groups.items():
+    for key, slots in rule.groups.by_key.items():
         counts_here = np.array([key in shared for shared in of_identity], dtype=bool)
         mine = counts_here[past.identity]  # (C,)
         columns.append(np.bincount(place[mine], minlength=len(rows)))

@@ -18,8 +18,14 @@ _AT_ONCE = (
     " share such an outcome, the learner has seen what it is judged on, and looks too good"
 )
 _STANDS_STILL = (
-    "a learner was taught on earlier decisions and then stands still, while what decided in the log"
-    " went on learning: its difference to the logged policy looks worse than it is"
+    "with --blocks 2 a learner was taught once and then stands still, while what decided in the log"
+    " went on learning: its difference to the logged policy looks worse than it is; more blocks let"
+    " it go on learning too"
+)
+_BEHIND = (
+    "a learner answers each of at most {} blocks of time as taught by what had closed before it; a"
+    " server learns sooner, so its difference to the logged policy may look a little worse than it"
+    " is"
 )
 _STUDENT = "differences stand inside Student's t, whatever --interval says of the values"
 
@@ -36,6 +42,6 @@ def cautions(options: Options, targets: Sequence[Target]) -> Iterator[str]:
     if options.at_once and any(map(may_learn, options.policies)):
         yield _AT_ONCE
     if not options.progressive and any(target.learns for target in targets):
-        yield _STANDS_STILL
+        yield _STANDS_STILL if options.blocks == 2 else _BEHIND.format(options.blocks)
     if options.interval != DEFAULT_INTERVAL.name:
         yield _STUDENT

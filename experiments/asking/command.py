@@ -18,14 +18,16 @@ from experiments.asking.options import Options
 from experiments.asking.printing import print_answer, print_lift, recheck
 from experiments.asking.records import answer_json
 from experiments.asking.streamed import NOT_SUPPORTED, in_pieces, streamed
+from experiments.evaluating import why_none
 from experiments.html import Facts, evaluation_files, write_html
 from experiments.html.asked import facts_of
 from experiments.html.headline import difference_sentence
 from experiments.logs import fingerprint, read_log
 from experiments.revisions import read_revisions
 from experiments.targets.asked import Source, Target, read_target
-from experiments.targets.taught import Lessons
-from experiments.telling import AgentName, Level, LogPath
+from experiments.targets.supplied import supplied_in
+from experiments.targets.taught import BLOCKS, Lessons
+from experiments.telling import AgentName, Level, LogPath, check_place
 from experiments.tracking import DATABASE, open_tracking, record
 
 
@@ -40,7 +42,7 @@ def evaluate_command(
     level: Level = 0.95,
     by: o.By = o.NONE,
     parts: o.Parts = False,
-    blocks: o.Blocks = 2,
+    blocks: o.Blocks = BLOCKS,
     at_once: o.AtOnce = False,
     progressive: o.Progressive = False,
     force: o.Force = False,
@@ -98,15 +100,18 @@ def run(options: Options) -> None:
 def _prepared(options: Options, console: Console) -> tuple[Asker, list[Target]]:
     """Read the log, find the policies, and choose the decisions that all of them are judged on."""
     interval = options.found_interval  # a wrong name is an error before anything is read
+    if options.html is not None:
+        check_place(options.html, "--html")  # and so is a place that cannot be written to
     with console.status("reading the log"):
         decisions = read_log(options.log, agent=options.agent)
         rows = decisions.in_groups(*options.group.groups)
         revisions = read_revisions(options.log)
     if not len(rows):
+        raise LogError(why_none(options.group.groups, decisions))
+    if options.parts and supplied_in(rows):
         raise LogError(
-            f"expected closed decisions of group {options.group.value!r}, got none; the log has"
-            f" {len(decisions):,} closed ones, and {decisions.open_rows:,} decisions are open,"
-            " because an outcome could still arrive"
+            "--parts: expected a log of declared offers and channels, got one of actions that came"
+            " with each request; leave it out"
         )
     asker = Asker(
         decisions, rows, revisions, options.estimators, options.level, options.key, interval,
@@ -116,7 +121,7 @@ def _prepared(options: Options, console: Console) -> tuple[Asker, list[Target]]:
     learning = [each for each in options.policies if read_target(each, source).learns]
     wait = timedelta(0) if options.at_once else None
     if learning or options.progressive:
-        lessons = Lessons.of(decisions, rows, options.blocks, wait)
+        lessons = Lessons.of(decisions, rows, options.blocks, wait, revisions)
         source = replace(source, lessons=lessons)
         asker = replace(asker, rows=lessons.judged(rows)) if learning else asker
     return asker, [read_target(each, source) for each in options.policies]

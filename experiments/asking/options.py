@@ -15,6 +15,7 @@ from experiments.asking.asker import Rows
 from experiments.estimators import ESTIMATORS
 from experiments.evaluate import DEFAULT_ESTIMATORS, DEFAULT_INTERVAL
 from experiments.intervals import INTERVALS, Interval
+from experiments.targets.taught import BLOCKS
 
 LARGE = 2_000_000
 """Rows above which a log is read in pieces, unless something is asked that needs it whole."""
@@ -42,7 +43,11 @@ By = Annotated[
 ]
 Parts = Annotated[bool, typer.Option("--parts", help="Also by offer and by channel.")]
 Blocks = Annotated[
-    int, typer.Option(help="Parts of time; learners are judged on all but the first.")
+    int,
+    typer.Option(
+        help="Parts of time: a learner answers each as taught by those before, and is judged on all"
+        " but the first; 2 teaches it once."
+    ),
 ]
 AtOnce = Annotated[
     bool, typer.Option("--at-once", help="Let learners learn as if outcomes came at once.")
@@ -134,7 +139,7 @@ class Options:
         words += [word for each in self.estimators for word in ("--estimator", each)]
         words += [word for each in self.by for word in ("--by", each)]
         words += ["--interval", self.interval] if self.interval != INTERVAL else []
-        words += ["--blocks", str(self.blocks)] if self.blocks != 2 else []
+        words += ["--blocks", str(self.blocks)] if self.blocks != BLOCKS else []
         words += ["--agent", self.agent] if self.agent else []
         words += ["--key", _shown(self.key)] if self.key else []
         flags = {

@@ -62,7 +62,8 @@ def parts_of(
     """
     found = []
     for kind in KINDS:
-        names = [_part(action, kind) for action in question.rows.log.actions]  # (A,)
+        log = question.rows.log.by_action("--parts")
+        names = [_part(action, kind) for action in log.actions]  # (A,)
         for name in dict.fromkeys(names):
             columns = np.array([each == name for each in names])  # (A,)
             share, low, high = _share(question, columns)

@@ -52,9 +52,8 @@ def print_answer(
     console.print(audit_lines(evaluations[0].diagnostics.audit))
     for line in _notes(answer, asker, options, targets):
         console.print(line)
-    for evaluation in evaluations:
-        for line in verdict_lines(evaluation):
-            console.print(line, style="yellow")
+    for line in verdict_lines(evaluations):
+        console.print(line, style="yellow")
     for line in cautions(options, targets):
         console.print(f"warning: {line}", style="yellow")
     for line in agreement_lines(options.log, asker.log, asker.revisions):
@@ -73,8 +72,9 @@ def _notes(
         found.append(f"{log.given_back_rows:,} left out: their contacts were not made")
     if any(target.learns for target in targets):
         found.append(
-            f"learners were taught on what had closed before; all policies are valued on the"
-            f" {len(rows):,} decisions from {str(rows.at.min())[:19]} (UTC) on"
+            f"learners went on learning block by block; all policies are valued on the"
+            f" {len(rows):,} decisions from {str(rows.at.min())[:19]} (UTC) on, what came before"
+            " only taught"
         )
     if "replay" in options.estimators:
         found += [
@@ -89,7 +89,7 @@ def print_lift(console: Console, asker: Asker) -> None:
     found = lift(asker.log, holdout=asker.holdout, level=asker.level)
     console.print()
     console.print(groups_table(found, asker.currency))
-    if len(found.groups) > 1:
+    if found.told:
         console.print(lift_table(found, asker.currency))
     warnings = lift_warnings(found)
     newest = asker.newest

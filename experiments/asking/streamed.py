@@ -18,7 +18,7 @@ from experiments.asking.records import evaluation_record
 from experiments.evaluate import declared_range
 from experiments.html.records import to_json
 from experiments.logs import fingerprint
-from experiments.logs.columns import bools, instants, texts
+from experiments.logs.columns import bools, closed_rows, instants, texts
 from experiments.report import audit_lines, diagnostics_table, value_table, verdict_lines
 from experiments.revisions import currency_of, hidden_features, read_revisions
 from experiments.streaming import Streamed, evaluate_stream
@@ -26,7 +26,7 @@ from experiments.streaming.source import batches, pieces_of, rows_of
 from experiments.streaming.stream import ROWS
 from experiments.targets.asked import Source, Target, may_learn, read_target
 
-_DATED = ("at", "agent", "revision", "closed_at", "given_back")
+_DATED = ("at", "agent", "revision", "closed_at", "state", "given_back")
 
 NOT_SUPPORTED = 3
 """Exit code if the data do not support an answer that was asked for, and it was not forced."""
@@ -100,7 +100,7 @@ def newest_revision(
     for piece in pieces_of(log):
         for batch in batches(piece, ROWS, _DATED):
             table = batch.table
-            counts = bools(table["closed_at"].is_valid()) & bools(table["given_back"].is_null())
+            counts = closed_rows(table) & bools(table["given_back"].is_null())
             if agent is not None:
                 counts &= texts(table, "agent").astype(np.str_) == agent
             at = np.where(counts, instants(table, "at"), np.datetime64(0, "us"))  # (n,)
@@ -142,6 +142,5 @@ def _print(console: Console, found: Streamed, newest: Revision | None) -> None:
         console.print(f"{found.open_rows:,} open decisions left out: an outcome could still arrive")
     if found.given_back_rows:
         console.print(f"{found.given_back_rows:,} left out: their contacts were not made")
-    for evaluation in found.evaluations:
-        for line in verdict_lines(evaluation):
-            console.print(line, style="yellow")
+    for line in verdict_lines(found.evaluations):
+        console.print(line, style="yellow")

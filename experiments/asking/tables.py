@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -10,8 +10,19 @@ from rich.text import Text
 from experiments.asking.differences import Difference
 from experiments.asking.parts import Part
 from experiments.asking.segments import Segment, Segments
-from experiments.report import FORCED, PER, REFUSED, amounts, bounds, columns, table_of
+from experiments.estimators.base import Estimate
+from experiments.report import (
+    FORCED,
+    PER,
+    REFUSED,
+    amounts,
+    bounds,
+    columns,
+    digits_of,
+    table_of,
+)
 
+Ranged = Estimate | Difference
 _NUMBERS = ("", "", "")
 
 
@@ -21,8 +32,10 @@ def differences_table(differences: Sequence[Difference], currency: str) -> Table
     level = differences[0].level
     columns(table, ("policy", "over", "estimator"), ("value", *bounds(level)))
     table.add_column("note")
+    digits = _digits(row for row in differences if row.shown)
     for row in differences:
-        table.add_row(Text(row.target), Text(row.over), row.estimator, *_difference(row))
+        cells = _difference(row, digits)
+        table.add_row(Text(row.target), Text(row.over), row.estimator, *cells)
     return table
 
 
@@ -33,11 +46,12 @@ def segments_table(segments: Segments, currency: str) -> Table:
     columns(table, ("segment",), ("decisions",))
     columns(table, ("policy", "estimator"), ("value", *bounds(level)))
     table.add_column("note")
+    digits = _digits(row for segment in segments.segments for row in _told(segment))
     for segment in segments.segments:
         if segment.refused:
             count = f"{segment.n:,}"
             table.add_row(Text(segment.name), count, "", "", *_NUMBERS, Text(segment.refused))
-        for cells in _segment_rows(segment):
+        for cells in _segment_rows(segment, digits):
             table.add_row(Text(segment.name), f"{segment.n:,}", *cells)
     return table
 
@@ -50,10 +64,11 @@ def parts_table(parts: Sequence[Part], currency: str) -> Table:
     table = table_of(f"By offer and channel; {currency} per 1,000 decisions that choose it")
     columns(table, ("policy", "part"), ("share", "from", "to", "value", "from", "to"))
     table.add_column("note")
+    digits = _digits(part.shown for part in parts if part.shown is not None)
     for part in parts:
         shares = (f"{x:.1%}" for x in (part.share, part.share_low, part.share_high))
         value = part.shown
-        cells = _NUMBERS if value is None else _amounts(value.value, value.low, value.high)
+        cells = _NUMBERS if value is None else _amounts(value, digits)
         note = FORCED if value is not None and not part.supported else ""
         name = Text(f"{part.kind} {part.name}")
         if part.share > 0.0 or value is not None:
@@ -62,7 +77,14 @@ def parts_table(parts: Sequence[Part], currency: str) -> Table:
     return table
 
 
-def _segment_rows(segment: Segment) -> list[tuple[Text | str, ...]]:
+def _told(segment: Segment) -> Iterator[Ranged]:
+    """Yield what is told of a segment."""
+    for each in segment.evaluations:
+        yield from each.shown
+    yield from (row for row in segment.differences if row.shown)
+
+
+def _segment_rows(segment: Segment, digits: int) -> list[tuple[Text | str, ...]]:
     rows: list[tuple[Text | str, ...]] = []
     for each in segment.evaluations:
         if not each.shown:
@@ -70,21 +92,25 @@ def _segment_rows(segment: Segment) -> list[tuple[Text | str, ...]]:
             rows.append((Text(each.target), "", *_NUMBERS, f"{REFUSED}: {why}"))
         note = "" if each.verdict.supported else FORCED
         for row in each.shown:
-            cells = _amounts(row.value, row.low, row.high)
+            cells = _amounts(row, digits)
             rows.append((Text(each.target), row.estimator, *cells, note))
     for apart in segment.differences:
         if apart.shown:
             name = Text(f"{apart.target} - {apart.over}")
-            rows.append((name, apart.estimator, *_difference(apart)))
+            rows.append((name, apart.estimator, *_difference(apart, digits)))
     return rows
 
 
-def _difference(row: Difference) -> tuple[str, ...]:
+def _difference(row: Difference, digits: int) -> tuple[str, ...]:
     if not row.shown:
         return (*_NUMBERS, REFUSED)
-    cells = amounts(*(x * PER for x in (row.value, row.low, row.high)), sign="+")
-    return (*cells, "" if row.supported else FORCED)
+    return (*_amounts(row, digits, "+"), "" if row.supported else FORCED)
 
 
-def _amounts(*values: float) -> tuple[str, ...]:
-    return amounts(*(value * PER for value in values))
+def _digits(rows: Iterable[Ranged]) -> int:
+    """Return the digits of all amounts of a table that are told."""
+    return digits_of(PER * x for row in rows for x in (row.value, row.low, row.high))
+
+
+def _amounts(row: Ranged, digits: int, sign: str = "") -> tuple[str, ...]:
+    return amounts(*(PER * x for x in (row.value, row.low, row.high)), sign=sign, digits=digits)

@@ -5,9 +5,9 @@ from experiments.diagnostics.drift import Shift, ValueDrift
 from experiments.diagnostics.limits import LIMITS, Limits
 from experiments.diagnostics.mean_weight import MeanWeight
 from experiments.diagnostics.overlap import Diagnostics, Health, diagnose
-from experiments.diagnostics.verdict import Check, Verdict, judge
+from experiments.diagnostics.verdict import Check, Verdict, judge, more_conversions
 
 __all__ = [
     "LIMITS", "Audit", "Check", "Diagnostics", "Health", "Limits", "MeanWeight", "Shift",
-    "ValueDrift", "Verdict", "audit", "diagnose", "judge",
+    "ValueDrift", "Verdict", "audit", "diagnose", "judge", "more_conversions",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from scipy import special
 from experiments.diagnostics.limits import LIMITS
 from experiments.intervals.base import Bounds
 from experiments.logs import LoggedDecisions
+from experiments.logs.places import class_shares, drawn_class
 
 _MIN_EXPECTED = 5.0  # draws a class of the chi-square must expect
 
@@ -78,9 +79,10 @@ class AuditSums:
         common: M, decisions whose drawn action was no rarity.
         weights: sum of their weights under the uniform target over what is no rarity.
         variance: sum of the variances that these weights have.
-        expected: (A,) draws that the propensities promise.
-        drawn: (A,) draws.
-        products: (A, A) sum of p p' over the logged distributions p.
+        expected: (K,) draws of each action that the propensities promise; of each class where
+            actions are very many, see `experiments.logs.places`.
+        drawn: (K,) draws.
+        products: (K, K) sum of p p' over the logged distributions p.
         rare, expected_rare: as in `Audit`.
         stands: how many decisions one stands for, at least and at most.
     """
@@ -104,17 +106,19 @@ class AuditSums:
             decisions: number of those in the whole log.
         """
         p = log.distribution  # (N, A)
+        shares = class_shares(log)  # (N, K)
         # A uniform distribution over all A actions must never be all rarities, hence 0.5 / A.
-        least = min(max(LIMITS.thin, _MIN_EXPECTED / decisions), 0.5 / len(log.actions))
+        most = max(p.shape[1], shares.shape[1])
+        least = min(max(LIMITS.thin, _MIN_EXPECTED / decisions), 0.5 / most)
         rarity = p < least  # (N, A); those of probability 0 add nothing
         weights, variance = _mean_weight(log, log.allowed & ~rarity)  # (M,) each
         return cls(
             common=len(weights),
             weights=float(weights.sum()),
             variance=float(variance.sum()),
-            expected=p.sum(axis=0),
-            drawn=np.bincount(log.action, minlength=len(log.actions)).astype(np.float64),
-            products=p.T @ p,
+            expected=shares.sum(axis=0),
+            drawn=np.bincount(drawn_class(log), minlength=shares.shape[1]).astype(np.float64),
+            products=shares.T @ shares,
             rare=int(np.count_nonzero(log.propensity < least)),
             expected_rare=float(np.einsum("na,na->", p, rarity)),
             stands=_spread(log),

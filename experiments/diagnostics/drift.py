@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ from scipy import special
 from experiments.diagnostics.limits import LIMITS
 from experiments.diagnostics.mean_weight import later_half
 from experiments.logs import LoggedDecisions
-from experiments.reward_models.features import context_matrix
+from experiments.logs.places import class_shares
+from experiments.reward_models.features import Encoding, Summary
+from experiments.reward_models.raw_features import ContextBlock
 from experiments.tally import clusters_of
 from experiments.weights import counted_weights
 
@@ -29,11 +31,13 @@ class Shift:
         p_features: p-value of the most surprising feature, times the number of features.
         allocation: share of the logged probability that moved to other actions. Where a policy
             learns it moves, and that is no fault.
+        feature: whose mean moved farthest; empty if none did, or if names are not known.
     """
 
     features: float
     p_features: float
     allocation: float
+    feature: str = ""
 
     @property
     def seen(self) -> bool:
@@ -71,8 +75,12 @@ def shift(log: LoggedDecisions, exclude: Collection[str] = ()) -> Shift:
     later = later_half(log.at)  # (N,)
     if later.all():
         return Shift(0.0, 1.0, 0.0)
-    x = context_matrix(log, exclude=exclude)  # (N, D)
-    return ShiftSums.of(x, log.distribution, later, *clusters_of(log.customer)).shift()
+    block = ContextBlock(log.contexts, log.at)
+    encoding = Encoding.of(Summary.of(block), exclude=exclude)
+    x = encoding.matrix(block)  # (N, D)
+    return ShiftSums.of(x, class_shares(log), later, *clusters_of(log.customer)).shift(
+        encoding.names
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class ShiftSums:
         counts: (2, G) decisions of each cluster.
         columns: (2, D, G) sums of the context's columns.
         squares: (D,) sums of their squares.
-        allocation: (2, A) sums of the logged distributions.
+        allocation: (2, A) sums of the logged distributions; by class where actions are very many.
     """
 
     counts: Floats
@@ -124,8 +132,12 @@ class ShiftSums:
             self.allocation + other.allocation,
         )
 
-    def shift(self) -> Shift:
-        """Return what changed; see `shift`."""
+    def shift(self, names: Sequence[str] = ()) -> Shift:
+        """Return what changed; see `shift`.
+
+        Args:
+            names: (D,) of the columns; empty if they are not known.
+        """
         counts = self.counts.sum(axis=1)  # (2,)
         if not counts.all():
             return Shift(0.0, 1.0, 0.0)
@@ -144,6 +156,7 @@ class ShiftSums:
             float(sizes.max(initial=0.0)),
             min(1.0, min(p, default=1.0) * max(1, len(p))),
             float(np.abs(moved).sum()) / 2.0,
+            names[int(sizes.argmax())] if len(names) and sizes.any() else "",
         )
 
 

@@ -75,12 +75,11 @@ class WeightSums:
         variance = np.einsum("na,na->n", ratio, target) - expected**2  # (N,)
         weights = importance_weights(log, target)  # (N,)
         columns = np.stack([np.ones_like(weights), weights, weights**2, expected, variance])
-        greatest = np.stack([ratio.max(axis=1), weights])  # (2, N)
         later = log.at >= middle  # (N,)
         halves = [np.flatnonzero(~later), np.flatnonzero(later)]
         return cls(
             np.stack([columns[:, rows].sum(axis=1) for rows in halves], axis=1),
-            np.stack([greatest[:, rows].max(axis=1, initial=0.0) for rows in halves], axis=1),
+            np.array([[_greatest(each, rows) for rows in halves] for each in (ratio, weights)]),
         )
 
     def __add__(self, other: WeightSums) -> WeightSums:
@@ -100,6 +99,12 @@ class WeightSums:
             _test(sums, great, mean=None if whole else mean) for sums, great in parts
         )
         return first, second, third
+
+
+def _greatest(values: Floats, rows: NDArray[np.intp]) -> float:
+    """Return the greatest of all values in some of N rows, at least 0."""
+    some = values if len(rows) == len(values) else values[rows]
+    return float(some.max(initial=0.0))
 
 
 def later_half(at: NDArray[np.datetime64]) -> NDArray[np.bool_]:

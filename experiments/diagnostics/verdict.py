@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from experiments.diagnostics.limits import LIMITS
+from experiments.diagnostics.limits import LIMITS, Limits
 from experiments.diagnostics.overlap import Diagnostics
 from experiments.estimators.base import Estimate
 
@@ -62,15 +62,19 @@ class Verdict:
         return tuple(dict.fromkeys(check.needed for check in self.reasons if check.needed))
 
 
-def judge(found: Diagnostics, estimates: Sequence[Estimate] = ()) -> Verdict:
+def judge(
+    found: Diagnostics, estimates: Sequence[Estimate] = (), limits: Limits = LIMITS
+) -> Verdict:
     """Hold what was found against `LIMITS`.
 
     Args:
         found: the diagnostics of a target.
         estimates: its values, to see whether SNIPS and DR agree.
+        limits: of effective decisions, and of what was never tried; a gate may ask for more.
     """
     return Verdict((
-        _audit(found), *_mean_weight(found), _support(found), _conversions(found), _size(found),
+        _audit(found), *_mean_weight(found), _support(found, limits), _conversions(found),
+        _size(found, limits),
         _tail(found), *_agreement(estimates), *_customers(found), *_drift(found),
     ))  # fmt: skip
 
@@ -121,10 +125,10 @@ def _mean_weight(found: Diagnostics) -> Iterator[Check]:
     )  # fmt: skip
 
 
-def _support(found: Diagnostics) -> Check:
+def _support(found: Diagnostics, limits: Limits) -> Check:
     name, share = "Support", found.unsupported
     words = f"{share:.2%} of the policy's choices were barred or hardly ever tried in the log."
-    if found.supported:
+    if share <= limits.unsupported:
         return Check(name, "pass", words)
     return Check(
         name, "fail", words,
@@ -138,21 +142,18 @@ def _conversions(found: Diagnostics) -> Check:
     words = f"{seen:,.1f} effective conversions, at least {LIMITS.conversions:g} needed."
     if seen >= LIMITS.conversions:
         return Check(name, "pass", words)
-    if seen <= 0.0:
-        needed = "Decisions after which something happened that is worth something."
-        return Check(name, "fail", words, needed)
-    return Check(name, "fail", words, _more(found.n, seen, LIMITS.conversions))
+    return Check(name, "fail", words, more_conversions(found.n, seen, LIMITS.conversions))
 
 
-def _size(found: Diagnostics) -> Check:
+def _size(found: Diagnostics, limits: Limits) -> Check:
     name, share = "Overlap", found.ess / found.n
     words = (
         f"{found.n:,} decisions tell as much about this policy as {found.ess:,.0f} of its own"
         f" ({share:.0%})."
     )
-    if found.ess < LIMITS.ess:
-        needed = _more(found.n, found.ess, LIMITS.ess) if found.ess > 0.0 else _OWN
-        return Check(name, "fail", f"{words} At least {LIMITS.ess:g} are needed.", needed)
+    if found.ess < limits.ess:
+        needed = _more(found.n, found.ess, limits.ess) if found.ess > 0.0 else _OWN
+        return Check(name, "fail", f"{words} At least {limits.ess:,g} are needed.", needed)
     if share >= LIMITS.overlap_warning:
         return Check(name, "pass", words)
     return Check(name, "warn", words, _OWN)
@@ -192,8 +193,9 @@ def _customers(found: Diagnostics) -> Iterator[Check]:
     if found.shift is None:
         return
     name, seen = "Same customers throughout", found.shift
+    what = f"the mean of '{seen.feature}'" if seen.feature else "a feature's mean"
     words = (
-        f"Between the halves of the log a feature's mean moved by {seen.features:.2f} standard"
+        f"Between the halves of the log {what} moved by {seen.features:.2f} standard"
         f" deviations, and {seen.allocation:.0%} of the probability moved to other actions."
     )
     if not seen.seen:
@@ -220,6 +222,18 @@ def _drift(found: Diagnostics) -> Iterator[Check]:
 
 
 _OWN = "More decisions that resemble the policy's own choices."
+
+
+def more_conversions(n: int, seen: float, wanted: float) -> str:
+    """Say what data would bring `wanted` effective conversions, where `n` decisions have `seen`.
+
+    Example:
+        >>> more_conversions(1_000, 4.0, 10.0)
+        'About 1,500 more decisions like these (2,500 in all).'
+    """
+    if seen <= 0.0:
+        return "Decisions after which something happened that is worth something."
+    return _more(n, seen, wanted)
 
 
 def _more(n: int, seen: float, wanted: float) -> str:

@@ -74,6 +74,6 @@ def mixture(
         row = int(np.argmin(mixed > 0.0))
         raise LogError(
             f"decision {log.decision_id[row]}: expected an action that one of the"
-            f" {len(loggers)} loggers could draw, got {log.actions[log.action[row]]}"
+            f" {len(loggers)} loggers could draw, got {log.actions[log.drawn[row]]}"
         )
     return mixed

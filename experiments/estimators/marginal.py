@@ -65,7 +65,7 @@ class Marginal:
                 f"{self.name}: expected a log with the probability of every action, got one with"
                 " that of the drawn action alone; use ips or snips"
             )
-        group = _groups(rows.log.actions, self.attributes)  # (A,)
+        group = _groups(rows.log.by_action(self.name).actions, self.attributes)  # (A,)
         same = group == group[rows.log.action][:, None]  # (N, A)
         wanted = np.einsum("na,na->n", rows.target, same)
         logged = np.einsum("na,na->n", rows.log.distribution, same)

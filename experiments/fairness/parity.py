@@ -124,9 +124,10 @@ def exposure_parity(
         UnknownNameError: no action of the log is of that offer.
     """
     _check(log, labels)
-    offers = [action.split("/", 1)[0] for action in log.actions]
+    actions = log.by_action("fairness of what is offered").actions
+    offers = [action.split("/", 1)[0] for action in actions]
     if offer is None:
-        columns = np.array([action != NONE_ID for action in log.actions])  # (A,)
+        columns = np.array([action != NONE_ID for action in actions])  # (A,)
     else:
         columns = np.array([name == offer for name in offers])
         if not columns.any() or offer == NONE_ID:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from agents.errors import LogError
 from agents.groups import Group
 from agents.spec import Outcome as OutcomeSpec
-from experiments.gate.criteria import Criteria
+from experiments.diagnostics import more_conversions
+from experiments.gate.criteria import Criteria, watched
 from experiments.gate.share import Share, share_of
 from experiments.gate.verdict import Outcome
 from experiments.intervals.asymptotic import FIRST_LOOK, Band, around, tuned_rho
@@ -58,6 +59,8 @@ class Canary:
         breaches: decisions of the canary against a rule; None if that was not looked at.
         most: breaches that are borne.
         share: of customers, until the look that decided.
+        conversions: effective ones that the smaller arm would have, were they alike; nothing can be
+            sure before there are 30.
     """
 
     canary: int
@@ -66,6 +69,14 @@ class Canary:
     breaches: int | None
     most: int
     share: Share
+    conversions: float
+
+    @property
+    def needed(self) -> str:
+        """What data the first look waits for, in words; empty if there was one."""
+        if self.conversions >= FIRST_LOOK:
+            return ""
+        return more_conversions(self.canary + self.champion, self.conversions, FIRST_LOOK)
 
     @property
     def outcome(self) -> Outcome:
@@ -126,20 +137,20 @@ def watch(
     if arm.all():
         raise LogError("expected decisions of a champion beside the canary's, got none")
     known = outcomes or {}
-    names = {name for name, each in known.items() if each.metric == "guardrail"}
-    watched = sorted(names | criteria.tolerate.keys())
-    alpha, rule = criteria.alpha / (1 + len(watched)), criteria.canary
+    names = watched(criteria, known)
+    alpha, rule = criteria.alpha / (1 + len(names)), criteria.canary
     courses = [
         _course("reward", _Arms.of(rows, arm), criteria, alpha, (rule.margin, rule.rollback))
     ]
-    for name in watched:
+    for name in names:
         good = name in known and known[name].worth > 0.0
         limits = (math.inf, -criteria.tolerate.get(name, 0.0))
         arms = _Arms.of(counting(rows, name), arm, 1.0 if good else -1.0)
         courses.append(_course(name, arms, criteria, alpha, limits))
-    counts = int(arm.sum()), int((~arm).sum())
-    share = _share(_Arms.of(rows, arm), courses, rule.share)
-    return Canary(*counts, tuple(courses), breaches, criteria.breaches, share)
+    arms, counts = _Arms.of(rows, arm), (int(arm.sum()), int((~arm).sum()))
+    share = _share(arms, courses, rule.share)
+    seen = arms.conversions(len(rows))
+    return Canary(*counts, tuple(courses), breaches, criteria.breaches, share, seen)
 
 
 def _decided(courses: Sequence[Course]) -> int | None:
@@ -182,6 +193,11 @@ class _Arms:
             rows.outcome_value[order],
         )  # fmt: skip
 
+    def conversions(self, end: int) -> float:
+        """Return how many effective ones the smaller arm would have, were the arms alike."""
+        share = float(self.canary[:end].mean())
+        return min(share, 1.0 - share) * effective_conversions(np.ones(end), self.seen[:end])
+
     def look(self, end: int) -> tuple[float, float]:
         """Return the difference of the means of the first decisions, and its standard error.
 
@@ -190,8 +206,7 @@ class _Arms:
         for, and an arm with fewer takes the variance of both together if that is greater.
         """
         canary, reward, seen = self.canary[:end], self.reward[:end], self.seen[:end]
-        smaller = min(float(canary.mean()), float((~canary).mean()))
-        if smaller * effective_conversions(np.ones(end), seen) < FIRST_LOOK:
+        if self.conversions(end) < FIRST_LOOK:
             return math.nan, math.nan
         everyone = end * _variance(reward, self.customer[:end])  # of one decision
         parts = []

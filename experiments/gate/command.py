@@ -42,7 +42,8 @@ def gate_command(
     """Decide whether a candidate may take over, by what it surely brings.
 
     The exit code is 0 if it may, 1 if not (or if a canary has to go back), and
-    2 if the data cannot tell, or not yet, or if something could not be read.
+    2 if there is not enough evidence, or not yet, or if something could not be
+    read. Where evidence is missing it says what data would be needed.
     """
     asked = Asked(log, candidate, champion, canary, criteria, key, workspace, agent)
     try:

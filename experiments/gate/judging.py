@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.spec import Outcome as OutcomeSpec
-from experiments.diagnostics import Diagnostics
-from experiments.evaluate import evaluate
-from experiments.gate.criteria import Criteria
+from experiments.diagnostics import LIMITS, Check, Health, more_conversions
+from experiments.diagnostics import judge as judge_data
+from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, evaluate
+from experiments.gate.criteria import Criteria, watched
 from experiments.gate.verdict import Criterion, Outcome, outcome_of
 from experiments.logs import LoggedDecisions
 from experiments.paired import Paired, counting, paired
 from experiments.reward_models.ridge import cross_fit
+from experiments.weights import importance_weights
 
 Floats = NDArray[np.float64]
 _PER = 1_000.0
+_AUDIT, _SUPPORT, _SIZE = "Logged probabilities", "Support", "Overlap"  # of checks
+_ROWS = {
+    _AUDIT: "logged probabilities", _SUPPORT: "choices never tried", _SIZE: "effective decisions",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,11 @@ class Judgement:
     criteria: tuple[Criterion, ...]
     differences: tuple[Paired, ...]
     decisions: int
+
+    @property
+    def missing(self) -> tuple[Criterion, ...]:
+        """The evidence that is missing; where there is any, merit is not judged."""
+        return tuple(row for row in self.criteria if row.role == "evidence" and not row.passed)
 
     @property
     def outcome(self) -> Outcome:
@@ -55,7 +66,8 @@ def judge(
 
     The lower bound of candidate - champion has to exceed the margin by each estimator. It is the
     lower end of an interval at 1 - 2 alpha, so that a candidate that is no better passes with a
-    probability of about alpha at most; the two need not agree on anything but that.
+    probability of about alpha at most; the two need not agree on anything but that. Whatever would
+    make `nextbest evaluate` refuse the value of either policy is missing evidence here.
 
     Args:
         log: N decisions of the treatment and random groups that neither learned from.
@@ -68,16 +80,27 @@ def judge(
     """
     q_hat = cross_fit(log, exclude=hidden)
     level = 1.0 - 2.0 * criteria.alpha
-    found = evaluate(log, candidate, estimators=criteria.estimators, q_hat=q_hat, exclude=hidden)
+    health = Health.of(log, hidden)
+    both = {"candidate": candidate, "champion": champion}
+    # A policy that would never have drawn what was drawn has no estimate at all.
+    shared = {name: bool(importance_weights(log, each).any()) for name, each in both.items()}
+    found = [
+        evaluate(
+            log, each, name=name, estimators=DEFAULT_ESTIMATORS if shared[name] else (),
+            q_hat=q_hat, exclude=hidden, health=health,
+        )
+        for name, each in both.items()
+    ]  # fmt: skip
     differences = tuple(
         paired(log, candidate, champion, estimator=name, q_hat=q_hat, level=level)
-        for name in criteria.estimators
+        for name in (criteria.estimators if all(shared.values()) else ())
     )
     rows = (
         *_laws(log, candidate, criteria, breaches),
-        *_evidence(found.diagnostics, differences, criteria),
+        *_evidence(found, criteria),
+        _apart(differences, criteria, len(log), alike=np.array_equal(candidate, champion)),
         *(_better(each, criteria) for each in differences),
-        *_metrics(log, (candidate, champion), outcomes or {}, criteria),
+        *(_metrics(log, (candidate, champion), outcomes or {}, criteria) if differences else ()),
     )
     return Judgement(rows, differences, len(log))
 
@@ -95,26 +118,49 @@ def _laws(
         yield Criterion("breaches in the log", "law", f"{breaches:,}", limit, passed)
 
 
-def _evidence(
-    found: Diagnostics, differences: tuple[Paired, ...], criteria: Criteria
-) -> Iterator[Criterion]:
-    audit, share = found.audit, found.unsupported
-    least = min(audit.p_mean, audit.p_draws, audit.p_rare)
-    yield Criterion(
-        "logged probabilities", "evidence", f"p = {least:.2g}", "audit passed", audit.passed
+def _evidence(found: Sequence[Evaluation], criteria: Criteria) -> Iterator[Criterion]:
+    """Hold both policies against what `nextbest evaluate` asks for; the candidate against more."""
+    stricter = replace(LIMITS, ess=criteria.ess, unsupported=criteria.unsupported)
+    known: list[Check] = []
+    for policy, limits in zip(found, (stricter, LIMITS), strict=True):
+        checks = judge_data(policy.diagnostics, policy.estimates, limits).checks
+        own = [check for check in checks if check not in known]  # some are about the log alone
+        known += own
+        yield from (_checked(check, policy, criteria) for check in own if _told(check, policy))
+
+
+def _told(check: Check, policy: Evaluation) -> bool:
+    """Whether a check has a row: always what has a limit, and whatever failed."""
+    return check.verdict == "fail" or (check.name in _ROWS and policy.target == "candidate")
+
+
+def _checked(check: Check, policy: Evaluation, criteria: Criteria) -> Criterion:
+    found = policy.diagnostics
+    audit = found.audit
+    value, limit = {
+        _AUDIT: (f"p = {min(audit.p_mean, audit.p_draws, audit.p_rare):.2g}", "audit passed"),
+        _SUPPORT: (f"{found.unsupported:.2%}", f"at most {criteria.unsupported:.2%}"),
+        _SIZE: (f"{found.ess:,.0f}", f"at least {criteria.ess:,.0f}"),
+    }.get(check.name, ("refused", "as evaluate asks"))
+    name = _ROWS.get(check.name, f"{check.name.lower()}, {policy.target}")
+    if policy.target == "champion" and check.name in _ROWS:
+        name, limit = f"{name}, champion", "as evaluate asks"
+    return Criterion(
+        name, "evidence", value, limit, check.verdict != "fail", check.words, check.needed
     )
-    yield Criterion(
-        "choices never tried", "evidence", f"{share:.2%}", f"at most {criteria.unsupported:.2%}",
-        share <= criteria.unsupported,
-    )  # fmt: skip
-    yield Criterion(
-        "effective decisions", "evidence", f"{found.ess:,.0f}", f"at least {criteria.ess:,.0f}",
-        found.ess >= criteria.ess,
-    )  # fmt: skip
-    seen = min(each.conversions for each in differences)
-    yield Criterion(
-        "conversions that tell them apart", "evidence", f"{seen:,.1f}",
-        f"at least {criteria.conversions:,.0f}", seen >= criteria.conversions,
+
+
+def _apart(differences: Sequence[Paired], criteria: Criteria, n: int, *, alike: bool) -> Criterion:
+    seen = min((each.conversions for each in differences), default=0.0)
+    wanted = criteria.conversions
+    words = f"{seen:,.1f} effective conversions tell the two apart, at least {wanted:g} needed."
+    needed = "" if seen >= wanted else more_conversions(n, seen, wanted)
+    if alike:
+        words = f"the two choose alike in all {n:,} decisions."
+        needed = "A candidate that chooses otherwise somewhere; no data would tell these apart."
+    return Criterion(
+        "conversions that tell them apart", "evidence", f"{seen:,.1f}", f"at least {wanted:,.0f}",
+        seen >= wanted, words, needed,
     )  # fmt: skip
 
 
@@ -136,8 +182,7 @@ def _metrics(
     With a tolerance t the upper bound of how much worse must be t at most. Without one, only what
     is worse for certain, its lower bound above 0, fails: few logs could show more of rare events.
     """
-    watched = {name for name, each in outcomes.items() if each.metric == "guardrail"}
-    for name in sorted(watched | criteria.tolerate.keys()):
+    for name in watched(criteria, outcomes):
         sign = 1.0 if name in outcomes and outcomes[name].worth > 0.0 else -1.0
         level = 1.0 - 2.0 * criteria.alpha
         each = paired(counting(log, name), *targets, estimator="snips", level=level)

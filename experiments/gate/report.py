@@ -15,6 +15,8 @@ from rich.text import Text
 
 from experiments.gate.canary import Canary, Course
 from experiments.gate.judging import Judgement
+from experiments.gate.verdict import Criterion
+from experiments.intervals.asymptotic import FIRST_LOOK
 
 
 def judgement_parts(found: Judgement, currency: str) -> Iterator[RenderableType]:
@@ -28,27 +30,49 @@ def judgement_parts(found: Judgement, currency: str) -> Iterator[RenderableType]
     for name in ("criterion", "found", "asked for", ""):
         table.add_column(name)
     for row in found.criteria:
-        mark = "pass" if row.passed else "cannot tell" if row.role == "evidence" else "FAIL"
-        table.add_row(Text(row.name), row.value, row.limit, mark)
+        value, mark = _told(row, found)
+        table.add_row(Text(row.name), value, row.limit, mark)
     yield table
+    for row in found.missing:
+        yield f"not enough evidence: {row.name}: {row.words}"
+        if row.needed:
+            yield f"  needed: {row.needed}"
     yield found.outcome.value
 
 
+def _told(row: Criterion, found: Judgement) -> tuple[str, str]:
+    """Return what was found and what is thought of it; of merit nothing without evidence."""
+    if row.role == "merit" and found.missing:
+        return "", "not judged"
+    if row.passed:
+        return row.value, "pass"
+    return row.value, "not enough" if row.role == "evidence" else "FAIL"
+
+
 def judgement_record(found: Judgement) -> dict[str, Any]:
-    """Return what a gate found as plain values; amounts are currency per decision."""
+    """Return what a gate found as plain values; amounts are currency per decision.
+
+    Where evidence is missing, merit is not judged: it has neither values nor a verdict.
+    """
+    judged = {row.name: row.role != "merit" or not found.missing for row in found.criteria}
     return {
         "outcome": found.outcome.value,
         "exit_code": found.outcome.exit_code,
         "decisions": found.decisions,
+        "missing": [
+            {"name": each.name, "reason": each.words, "needed": each.needed}
+            for each in found.missing
+        ],
         "criteria": [
-            {"name": each.name, "role": each.role, "found": each.value, "limit": each.limit,
-             "passed": each.passed}
+            {"name": each.name, "role": each.role, "limit": each.limit,
+             "found": each.value if judged[each.name] else None,
+             "passed": each.passed if judged[each.name] else None}
             for each in found.criteria
         ],
         "differences": [
             {"estimator": each.estimator, "value": each.value, "stderr": each.stderr,
              "low": each.low, "high": each.high, "level": each.level}
-            for each in found.differences
+            for each in (() if found.missing else found.differences)
         ],
     }  # fmt: skip
 
@@ -72,6 +96,12 @@ def canary_parts(found: Canary, currency: str) -> Iterator[RenderableType]:
     yield table
     if found.breaches is not None:
         yield f"decisions of the canary against a rule: {found.breaches:,}"
+    if found.needed:
+        yield (
+            f"not enough evidence: {found.conversions:,.1f} effective conversions in the smaller"
+            f" arm, at least {FIRST_LOOK:g} needed."
+        )
+        yield f"  needed: {found.needed}"
     if found.share.fault:
         yield f"warning: {found.share.fault}"
         yield found.outcome.value
@@ -89,6 +119,8 @@ def canary_record(found: Canary) -> dict[str, Any]:
         "canary": found.canary,
         "champion": found.champion,
         "breaches": found.breaches,
+        "conversions": found.conversions,
+        "needed": found.needed,
         "share": asdict(found.share) | {"fault": found.share.fault},
         "decided_at_look": found.decided,
         "courses": {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agents.errors import LogError, SnapshotError
 from agents.groups import Group
 from agents.revision import Revision
+from experiments.evaluating import why_none
 from experiments.logs import LoggedDecisions, read_log, read_table
 from experiments.revisions import read_revisions
 from experiments.targets.asked import Source, read_target
@@ -20,7 +21,6 @@ from experiments.targets.taught import Lessons
 from policies.snapshot import Manifest, unseal
 
 Floats = NDArray[np.float64]
-_BLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,17 @@ def read_subject(
         LogError: nothing is left to judge by.
     """
     whole = read_log(path, agent=agent).unthinned("gate")
-    rows = whole.in_groups(Group.TREATMENT, Group.RANDOM)
+    groups = (Group.TREATMENT, Group.RANDOM)
+    rows = whole.in_groups(*groups)
     if not len(rows):
-        raise LogError("expected closed decisions of treatment or random, got none")
+        raise LogError(why_none(groups, whole))
     revisions = read_revisions(path)
     newest = revisions.get(str(whole.revision[np.argmax(whole.at)]))
     source = Source(revisions, newest, key)
     names = (candidate, champion)
-    if any(read_target(name, source).learns for name in names):
-        lessons = Lessons.of(whole, rows, _BLOCKS, None)
+    learns = any(read_target(name, source).learns for name in names)
+    if learns:
+        lessons = Lessons.of(whole, rows, revisions=revisions)
         source = Source(revisions, newest, key, lessons)
         rows = lessons.judged(rows)
     manifests = {name: _manifest(name, key) for name in names}
@@ -87,8 +89,20 @@ def read_subject(
     hashes = {name: _sha256(Path(name)) for name in names if Path(name).is_file()}
     return Subject(
         kept, targets[0], targets[1], newest, tuple(sorted(set(map(str, kept.revision.tolist())))),
-        hashes, len(rows) - len(kept), _notes(manifests, len(rows) - len(kept)),
+        hashes, len(rows) - len(kept),
+        (*_taught(kept, learns), *_notes(manifests, len(rows) - len(kept))),
     )  # fmt: skip
+
+
+def _taught(kept: LoggedDecisions, learns: bool) -> tuple[str, ...]:
+    """Say how learners were taught, if there are any."""
+    if not learns:
+        return ()
+    return (
+        "learners went on learning block by block, each decision judged by what had closed before"
+        f" its block; those before {str(kept.at.min())[:19]} (UTC) only taught. A server learns"
+        " sooner, so beside the logged policy a learner may look a little worse than it is",
+    )
 
 
 def _notes(manifests: Mapping[str, Manifest | None], left_out: int) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ class Outcome(StrEnum):
 
     PROMOTE = "promote"
     KEEP = "keep the champion"
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "not enough evidence"
     CONTINUE = "continue"
     ROLLBACK = "roll back"
 
     @property
     def exit_code(self) -> int:
-        """For scripts: 0 promote, 1 do not, 2 the data cannot tell (yet)."""
+        """For scripts: 0 promote, 1 do not, 2 not enough evidence (yet)."""
         return {Outcome.PROMOTE: 0, Outcome.KEEP: 1, Outcome.ROLLBACK: 1}.get(self, 2)
 
 
@@ -35,6 +35,8 @@ class Criterion:
         value: what was found, in words and numbers.
         limit: what was asked for.
         passed: whether it is so.
+        words: the same in a sentence, where evidence is missing.
+        needed: what data would help then.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Criterion:
     value: str
     limit: str
     passed: bool
+    words: str = ""
+    needed: str = ""
 
 
 def outcome_of(criteria: tuple[Criterion, ...]) -> Outcome:

@@ -136,10 +136,20 @@ def setting_of(
     over, level = (over, level) if plan is None else (plan.over, 1.0 - plan.alpha)
     if over not in {str(Group.CONTROL), str(Group.RANDOM)}:
         raise ValueError(f"--over: expected control or random, got {over!r}")
+    counts = {str(name): int(np.count_nonzero(asked.found.member(str(name)))) for name in Group}
     for name in (group, over):
-        count = int(np.count_nonzero(asked.found.member(name)))
-        if count < 2:
-            raise LogError(f"expected at least two customers in {name}, got {count}")
+        if counts[name] < 2:
+            raise LogError(_missing(name, counts))
     planned = None if plan is None else plan.customers
     rho = tuned_rho(float(planned or TARGET), level)
     return Setting(group, over, looks(asked.found, looks_at), rho, level, covariates)
+
+
+def _missing(name: str, counts: Mapping[str, int]) -> str:
+    """Say which customers a comparison lacks, and what the log has instead."""
+    there = ", ".join(f"{count:,} in {group}" for group, count in counts.items() if count)
+    said = f"expected at least two customers in {name}, got {counts[name]}; the log has"
+    said = f"{said} {there or 'no customers'}"
+    if name == Group.CONTROL and min(counts[Group.TREATMENT], counts[Group.RANDOM]) >= 2:
+        return f"{said}; --over random compares treatment with random"
+    return said

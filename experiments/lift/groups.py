@@ -85,6 +85,11 @@ class Lift:
         """Whether the sizes cannot come from the declared shares (p < 0.001): show no lift."""
         return self.ratio_p < 1e-3
 
+    @property
+    def told(self) -> bool:
+        """Whether there are differences, and they may be told."""
+        return bool(self.differences) and not self.mismatch
+
     def over(self, group: str, other: str) -> Difference:
         """Return the difference of two groups.
 

@@ -16,6 +16,7 @@ from experiments.lift.plan import Fixed, Plan, day
 from experiments.lift.ratio import SUSPICIOUS, RatioPath
 from experiments.lift.selftest import SelfTest
 from experiments.lift.views import Point
+from experiments.report import amounts, digits_of
 
 _FEW = "few data"
 
@@ -25,7 +26,7 @@ def comparison_table(rows: Sequence[Compared], setting: Setting, currency: str) 
     table = _table(f"{setting.group} less {setting.over}, at any look", "metric", setting.level)
     for row in rows:
         name = Text(f"{row.measure}\n  {row.measure.unit(currency)}")
-        table.add_row(name, *_amounts(row), _note(row))
+        table.add_row(name, *_amounts(row, _digits([row])), _note(row))
     _keep_figures(table)
     return table
 
@@ -40,11 +41,11 @@ def segment_table(rows: Sequence[Compared], by: str, currency: str) -> Table:
     """
     first = rows[0]
     title = f"{first.measure} by {by}, {first.measure.unit(currency)}"
-    table = _table(title, "segment", first.level)
+    table, digits = _table(title, "segment", first.level), _digits(rows)
     for row in rows:
         p = "< 0.001" if row.adjusted_p < 1e-3 else f"{row.adjusted_p:.3f}"
-        words = [f"adjusted p {p}", *filter(None, [_note(row)])]
-        table.add_row(Text(row.segment), *_amounts(row), ", ".join(words))
+        words = [f"adjusted p {p}" if row.enough else "not tested", *filter(None, [_note(row)])]
+        table.add_row(Text(row.segment), *_amounts(row, digits), ", ".join(words))
     _keep_figures(table)
     return table
 
@@ -146,7 +147,8 @@ def record(row: Compared) -> dict[str, object]:
         "difference": _known(row.value * row.measure.scale),
         "low": _known(row.low * row.measure.scale), "high": _known(row.high * row.measure.scale),
         "level": row.level, "enough": row.enough, "p": _known(float(row.path.p[-1])),
-        "adjusted_p": _known(row.adjusted_p), "variance_saved": _known(row.saved),
+        "adjusted_p": _known(row.adjusted_p) if row.enough else None,
+        "variance_saved": _known(row.saved),
         "clear": None if row.path.clear is None else str(row.path.clear), "outside": row.outside,
         "looks": [
             {"at": str(at), "difference": _known(value), "low": _known(low), "high": _known(high)}
@@ -174,18 +176,20 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _amounts(row: Compared) -> list[str]:
+def _figures(row: Compared) -> tuple[float, ...]:
+    """Return both groups' means, their difference and its ends, as a table has them."""
     points = [row.path.one, row.path.other]
-    scale = row.measure.scale
-    means = [math.nan if p is None else p.sample.mean * scale for p in points]
-    signed = [x * scale for x in (row.value, row.low, row.high)]
-    finite = [abs(x) for x in (*means, *signed) if math.isfinite(x)]
-    digits = 0 if finite and max(finite) >= 1_000.0 else 2
-    return [_amount(x, "", digits) for x in means] + [_amount(x, "+", digits) for x in signed]
+    means = [math.nan if p is None else p.sample.mean for p in points]
+    return tuple(x * row.measure.scale for x in (*means, row.value, row.low, row.high))
 
 
-def _amount(value: float, sign: str, digits: int) -> str:
-    return f"{value:{sign},.{digits}f}" if math.isfinite(value) else ""
+def _digits(rows: Sequence[Compared]) -> int:
+    return digits_of(x for row in rows for x in _figures(row))
+
+
+def _amounts(row: Compared, digits: int) -> tuple[str, ...]:
+    figures = _figures(row)
+    return amounts(*figures[:2], digits=digits) + amounts(*figures[2:], sign="+", digits=digits)
 
 
 def _note(row: Compared) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from agents.errors import LogError, did_you_mean
@@ -15,6 +16,9 @@ from experiments.logs.origin import Origin
 
 REPEATED = ("agent", "revision", "policy", "snapshot", "group", "action")
 """Text of which a log has few different values: read as codes."""
+
+RESERVED = "reserved"
+"""The state of a contact that nobody has confirmed yet, nor given back."""
 
 CODED = (*REPEATED, "actions.list.element", "mask.list.element")
 """What `pyarrow.parquet` is asked to leave as codes, by path."""
@@ -101,3 +105,16 @@ def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
 def bools(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return booleans; none may be null."""
     return np.array(column, dtype=np.bool_)
+
+
+def closed_rows(table: pa.Table) -> NDArray[np.bool_]:
+    """Say which rows are closed: windows have ended, and no contact is still only reserved; (N,).
+
+    A contact that was never confirmed stays reserved until the server finds time to expire it:
+    until then nobody knows that it was not made.
+
+    Args:
+        table: with `closed_at` and `state`.
+    """
+    reserved = pc.fill_null(pc.equal(table["state"], RESERVED), False)
+    return bools(table["closed_at"].is_valid()) & ~bools(reserved)

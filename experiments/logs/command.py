@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,18 +15,15 @@ from rich.console import Console
 from agents.errors import LogError
 from experiments.logs.dsjson_export import export_dsjson
 from experiments.logs.importers.base import (
-    ACTIONS_FILE,
-    FILE,
-    Features,
     Piece,
-    log_file,
-    write_json,
 )
 from experiments.logs.importers.columns import read_columns
 from experiments.logs.importers.dsjson import DsjsonLog
+from experiments.logs.importers.loops import find_loop
 from experiments.logs.importers.open_bandit import Bandit, bandit_actions, read_open_bandit
 from experiments.logs.importers.plain import PlainLog
-from experiments.logs.inspecting import Inspector, inspect_log
+from experiments.logs.inspecting import inspect_log
+from experiments.logs.plan import Plan
 from experiments.logs.quality import Quality, quality_table, summary_lines
 
 app = typer.Typer(
@@ -33,6 +31,11 @@ app = typer.Typer(
 )
 
 _LEAST_KEY = 16  # bytes; with fewer, names could be guessed from their hashes
+
+Teach = Callable[[Path, Path, str, Path], int]
+"""Teaches a loop of a workspace a log, for a server's data folder; returns the number of lessons.
+
+The command line hands it in: what a server keeps is not this room's to know."""
 
 Files = Annotated[list[Path], typer.Argument(help="Files to read, oldest first.")]
 To = Annotated[Path | None, typer.Option(help="Folder that the log is written to.")]
@@ -43,75 +46,6 @@ Force = Annotated[
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace a log that is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is imported, and where to.
-
-    Args:
-        pieces: reads the source; called once.
-        whole: whether the source has all probabilities.
-        actions: what is known of the actions themselves, once everything is read.
-        counts: what the source's own lines were, once everything is read; may be empty.
-        to: the folder; None to look only.
-        force: write in spite of errors.
-        replace: replace a log that is there.
-    """
-
-    pieces: Callable[[], Iterator[Piece]]
-    whole: bool
-    actions: Callable[[], Mapping[str, Features]]
-    counts: Callable[[], Mapping[str, int]]
-    to: Path | None
-    force: bool = False
-    replace: bool = False
-
-    def run(self) -> Imported:
-        """Read, check, and write if a folder is given and nothing is wrong, or in spite of it.
-
-        Raises:
-            LogError: the source is malformed, or a log is there already.
-        """
-        inspector = Inspector(whole=self.whole)
-        if self.to is None:
-            for piece in self.pieces():
-                inspector.add(piece)
-            return Imported(inspector.result(), written=False)
-        if (self.to / FILE).exists() and not self.replace:
-            raise LogError(
-                f"{self.to / FILE} is there already; add --replace, or name another --to"
-            )
-        others = sorted(file.name for file in self.to.glob("*.parquet") if file.name != FILE)
-        if others:
-            raise LogError(
-                f"{self.to} holds {others[0]}, which would be read as part of the log; name a"
-                " folder of its own"
-            )
-        try:
-            return self._written(self.to, inspector)
-        except OSError as error:
-            raise LogError(f"--to: {self.to} cannot be written: {error.strerror}") from None
-
-    def _written(self, to: Path, inspector: Inspector) -> Imported:
-        with log_file(to / FILE, whole=self.whole) as part:
-            for piece in self.pieces():
-                inspector.add(piece)
-                part.write(piece.table)
-            quality = inspector.result()
-            if quality.refused and not self.force:
-                part.discard()
-                return Imported(quality, written=False)
-        write_json(to / ACTIONS_FILE, self.actions())
-        return Imported(quality, written=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What a plan came to: what was found, and whether the log was written."""
-
-    quality: Quality
-    written: bool
 
 
 @app.command(name="obd")
@@ -139,21 +73,49 @@ def obd_command(
 
 @app.command(name="dsjson")
 def dsjson_command(
+    context: typer.Context,
     files: Files,
     to: To = None,
-    agent: Agent = "dsjson",
+    agent: Annotated[str, typer.Option(help="Name in the log; a loop's with --workspace.")] = (
+        "dsjson"
+    ),
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder whose loop --agent the decisions are to belong to.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Data folder of a server: the loop's learner begins with the log."),
+    ] = None,
     check: Check = False,
     force: Force = False,
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import DSJSON, as Azure Personalizer and Vowpal Wabbit log it."""
-    log = DsjsonLog(_distinct(files), agent)
-    plan = Plan(
-        log.pieces, True, lambda: log.catalogue.known, log.counts.to_record,
-        _target(to, check=check), force, replace,
-    )  # fmt: skip
-    _report(plan, as_json=as_json)
+    """Import DSJSON, as Azure Personalizer and Vowpal Wabbit log it.
+
+    With --workspace the decisions belong to its loop --agent, and with --data
+    that loop's learner is taught them before it is served.
+    """
+    if data is not None and (workspace is None or check or force):
+        raise LogError("--data: expected --workspace too, and neither --check nor --force")
+    loop = None if workspace is None else find_loop(workspace, agent)
+    log = DsjsonLog(_distinct(files), agent, loop)
+    with contextlib.ExitStack() as stack:
+        aside = to is None and data is not None
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if aside else to
+        plan = Plan(
+            log.pieces, True, dict, log.counts.to_record, _target(folder, check=check), force,
+            replace, revision=None if loop is None else loop.revision,
+        )  # fmt: skip
+        _report(plan, as_json=as_json, aside=aside)
+        if folder is not None and workspace is not None and data is not None:
+            teach: Teach = context.obj
+            lessons = teach(workspace, folder, agent, data)
+            typer.echo(
+                f"{agent}: {log.counts}; {lessons:,} lessons learned;"
+                f" nextbest serve --data {data} begins with them",
+                err=as_json,
+            )
 
 
 @app.command(name="table")
@@ -204,6 +166,8 @@ def export_dsjson_command(
     typer.echo(f"{done.lines:,} events of {done.rows:,} decisions written to {to}")
     if done.still_open:
         typer.echo(f"{done.still_open:,} open decisions left out: an outcome could still arrive")
+    if done.barred:
+        typer.echo(f"{done.barred:,} left out: every action of the request was barred")
 
 
 def _bandits(sources: list[Bandit]) -> Iterator[Piece]:
@@ -240,10 +204,10 @@ def _read_key(file: Path) -> bytes:
     return key
 
 
-def _report(plan: Plan, *, as_json: bool) -> None:
+def _report(plan: Plan, *, as_json: bool, aside: bool = False) -> None:
     found = plan.run()
     _print(found.quality, plan.counts(), as_json=as_json)
-    if found.written and not as_json:
+    if found.written and not (as_json or aside):
         typer.echo(f"written to {plan.to}; value policies with: nextbest evaluate {plan.to}")
     if found.quality.refused and not found.written:
         if plan.to is not None:

@@ -37,6 +37,9 @@ class LoggedDecisions:
         whole: whether every probability was logged, not only that of the drawn action; see
             `experiments.logs.marks`.
         stands: (N,) how many decisions each stands for, 1 / `kept`; None if none was dropped.
+        listed: None, except where rows list few of very many actions: there column k of the (N, A)
+            arrays is the k-th action of a row's own list, `action` is that of the drawn one, and
+            `listed` (N, A) has each place's number among `actions`, -1 after the end of the list.
     """
 
     decision_id: NDArray[np.object_]
@@ -59,9 +62,17 @@ class LoggedDecisions:
     given_back_rows: int = 0
     whole: bool = True
     stands: NDArray[np.float64] | None = None
+    listed: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.action)
+
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """The number of each drawn action among `actions`, whatever the columns are; (N,)."""
+        if self.listed is None:
+            return self.action
+        return np.asarray(self.listed[np.arange(len(self)), self.action])
 
     def where(self, rows: NDArray[np.bool_]) -> LoggedDecisions:
         """Keep the rows where a boolean (N,) array is true.
@@ -97,5 +108,19 @@ class LoggedDecisions:
             raise LogError(
                 f"{what}: expected a log of all decisions, got one that was thinned: {rows:,} of"
                 f" {len(self):,} stand for others that were dropped (kept is below 1)"
+            )
+        return self
+
+    def by_action(self, what: str) -> LoggedDecisions:
+        """Return the log itself, if each action has a column.
+
+        Raises:
+            LogError: columns are places of the rows' own lists, and `what` asks for actions.
+        """
+        if self.listed is not None:
+            raise LogError(
+                f"{what}: expected a log of few actions, got {len(self.actions):,} distinct ones,"
+                " of which each row lists some; of such a log uniform, none, logged, first and"
+                " learners of supplied actions can be valued"
             )
         return self

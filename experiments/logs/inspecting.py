@@ -20,13 +20,21 @@ from agents.groups import Group
 from agents.log import LATER, SCHEMA
 from experiments.logs.faults import FAULTS, View
 from experiments.logs.importers.base import Piece
-from experiments.logs.importers.candidates import MOST_ACTIONS, too_many
+from experiments.logs.layout import MOST_IN_MEMORY, MOST_LISTED
 from experiments.logs.marks import full_distribution
 from experiments.logs.quality import Finding, Place, Quality
 from experiments.logs.read import log_files
 
 _ROWS = 20_000  # at a time
 _SHOWN = 3
+_MANY = (
+    f"more than {MOST_IN_MEMORY:,} distinct actions: of all commands only `evaluate --stream`"
+    " values it"
+)
+_TOO_MANY = (
+    f"more than {MOST_LISTED:,} distinct actions, and an estimate needs each to be drawn many"
+    " times: name an action by what is offered, not by the single message or product"
+)
 _NEEDED = (  # and no fault of its own tells that it is missing
     "position", "decision_id", "at", "agent", "customer", "revision", "policy", "snapshot",
     "context", "reason", "floor", "explored",
@@ -86,9 +94,11 @@ class Inspector:
     def result(self) -> Quality:
         """Say what was found in all rows so far."""
         decisions = self._repeats()
-        if len(self._actions) > MOST_ACTIONS:
-            name = too_many(len(self._actions), max(self._actions))
-            self._tallies.setdefault(name, _Tally(refused=True, count=len(self._actions)))
+        if (count := len(self._actions)) > MOST_IN_MEMORY:
+            refused = count > MOST_LISTED
+            self._tallies.setdefault(
+                _TOO_MANY if refused else _MANY, _Tally(refused=refused, count=count)
+            )
         if len(self._snapshots) > 1 and self._disorder.count:
             self._tallies["earlier than a row before it, and policies change"] = self._disorder
         if not self._counts["rows"]:

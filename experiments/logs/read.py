@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from agents.errors import LogError, did_you_mean
 from agents.log import SCHEMA
-from experiments.logs.columns import CODED, bools, codes, floats, instants, texts, typed_table
+from experiments.logs.columns import (
+    CODED,
+    bools,
+    closed_rows,
+    codes,
+    floats,
+    instants,
+    texts,
+    typed_table,
+)
 from experiments.logs.contexts import Contexts, joined
 from experiments.logs.decisions import LoggedDecisions
 from experiments.logs.marks import full_distribution, whole_file
@@ -122,6 +131,7 @@ def to_decisions(
     *,
     include_open: bool = False,
     actions: Sequence[str] | None = None,
+    places: int = 0,
     contexts: Contexts | NDArray[np.object_] | None = None,
 ) -> LoggedDecisions:
     """Check some rows of one agent's log, and turn them into arrays.
@@ -133,12 +143,13 @@ def to_decisions(
         origin: where they are from.
         include_open: as for `read_log`.
         actions: of the whole log, if the table is a part of it.
+        places: see `lay_out`.
         contexts: of these rows, if they have been read already.
 
     Raises:
         LogError: a row is malformed; names file, row and column.
     """
-    arrays = dense(table, origin, actions)
+    arrays = dense(table, origin, actions, places)
     log = LoggedDecisions(
         decision_id=texts(table, "decision_id"),
         customer=texts(table, "customer"),
@@ -147,7 +158,7 @@ def to_decisions(
         policy=texts(table, "policy"),
         snapshot=texts(table, "snapshot"),
         at=instants(table, "at"),
-        contexts=parse_contexts(table, origin) if contexts is None else contexts,
+        contexts=parse_contexts(joined(table["context"]), origin) if contexts is None else contexts,
         action=arrays.action,
         propensity=arrays.propensity,
         distribution=arrays.distribution,
@@ -157,9 +168,10 @@ def to_decisions(
         outcomes=arrays.outcomes,
         actions=arrays.actions,
         stands=stands_for(table, origin),
+        listed=arrays.listed,
     )
     made = bools(table["given_back"].is_null())  # (N,)
-    closed = bools(table["closed_at"].is_valid())  # (N,)
+    closed = closed_rows(table)  # (N,)
     kept = made if include_open else made & closed  # (N,)
     return replace(
         log if kept.all() else log.where(kept),

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from agents.groups import Group
 from experiments.logs.columns import bools, codes, floats, texts
-from experiments.logs.contexts import CONTEXT, Contexts, joined
+from experiments.logs.contexts import Contexts, contact_counts, joined
 from experiments.logs.layout import Layout, lay_out, list_items
 from experiments.logs.origin import Origin
+from experiments.logs.parsing import CONTEXT
+from experiments.logs.supplied import SUPPLIED, read_record
 
 _SLACK = 1e-9  # a sum of some hundred float64 is exact to about 1e-14; imported logs are rounder
 
@@ -33,25 +35,29 @@ class Dense:
     reward: NDArray[np.float64]
     outcome_value: NDArray[np.float64]
     outcomes: NDArray[np.object_]
+    listed: NDArray[np.int64] | None
 
 
-def dense(table: pa.Table, origin: Origin, actions: Sequence[str] | None = None) -> Dense:
+def dense(
+    table: pa.Table, origin: Origin, actions: Sequence[str] | None = None, places: int = 0
+) -> Dense:
     """Check a table of the log's schema row by row and lay its lists out as (N, A) arrays.
 
     Args:
         table: rows.
         origin: where they are from.
         actions: the A actions of the whole log, if the table is a part of it.
+        places: see `lay_out`.
 
     Raises:
         LogError: with the first row that contradicts itself, and how.
     """
     _check_groups(table, origin)
-    layout = lay_out(table, origin, actions)
+    layout = lay_out(table, origin, actions, places)
     distribution = layout.spread(floats(list_items(table, "distribution", origin, layout.lengths)))
     mask = list_items(table, "mask", origin, layout.lengths)
     allowed = layout.spread(bools(mask.is_null()))  # (N, A)
-    _check_distribution(distribution, allowed, layout.actions, origin)
+    _check_distribution(distribution, allowed, layout, origin)
     action = _drawn(table, layout, origin)
     propensity = floats(table["propensity"])  # (N,)
     _check_propensity(propensity, distribution[np.arange(len(action)), action], origin)
@@ -59,7 +65,7 @@ def dense(table: pa.Table, origin: Origin, actions: Sequence[str] | None = None)
     origin.require(np.isfinite(reward), "reward", "a finite amount", reward)
     return Dense(
         layout.actions, action, propensity, distribution, allowed, reward,
-        _outcomes(table, origin), _names(table),
+        _outcomes(table, origin), _names(table), layout.listed,
     )  # fmt: skip
 
 
@@ -75,29 +81,31 @@ def check_ids(table: pa.Table, origin: Origin) -> None:
     origin.require(fresh, "decision_id", "an id that no earlier row has", ids)
 
 
-def parse_contexts(table: pa.Table, origin: Origin) -> Contexts | NDArray[np.object_]:
-    """Read the contexts' JSON; (N,) mappings as `agents.decisions.context_record` writes them.
+def parse_contexts(column: pa.Array, origin: Origin) -> Contexts | NDArray[np.object_]:
+    """Read contexts' JSON, (N,); (N,) mappings as `agents.decisions.context_record` writes them.
 
     Raises:
         LogError: a context is not such JSON.
     """
-    column = joined(table["context"])
     found = Contexts.of(column)
-    return found if found is not None else _one_by_one(column.to_pylist(), origin)
+    return found if found is not None else _one_by_one(column, origin)
 
 
-def _one_by_one(rows: Sequence[str], origin: Origin) -> NDArray[np.object_]:
-    parsed = np.empty(len(rows), dtype=np.object_)  # (N,)
-    for row, text in enumerate(rows):
+def _one_by_one(column: pa.Array, origin: Origin) -> Contexts | NDArray[np.object_]:
+    """Read each context by itself; where actions are supplied they stay JSON, which is smaller."""
+    parsed = np.empty(len(column), dtype=np.object_)  # (N,)
+    supplied = False
+    for row, text in enumerate(column.to_pylist()):
         try:
-            context = orjson.loads(text)
+            context = read_record(text)
         except orjson.JSONDecodeError as error:
             origin.refuse(row, "context", f"JSON ({error})", text[:60])
-        if not isinstance(context, dict) or context.keys() != CONTEXT:
+        if not isinstance(context, dict) or context.keys() - {SUPPLIED} != CONTEXT:
             expected = f"a JSON object of {', '.join(sorted(CONTEXT))}"
             origin.refuse(row, "context", expected, text[:60])
+        supplied = context.pop(SUPPLIED, None) is not None or supplied
         parsed[row] = context
-    return parsed
+    return Contexts(column, contact_counts(parsed), None) if supplied else parsed
 
 
 def _check_groups(table: pa.Table, origin: Origin) -> None:
@@ -111,18 +119,20 @@ def _check_groups(table: pa.Table, origin: Origin) -> None:
 def _check_distribution(
     distribution: NDArray[np.float64],
     allowed: NDArray[np.bool_],
-    actions: tuple[str, ...],
+    layout: Layout,
     origin: Origin,
 ) -> None:
     def check(good: NDArray[np.bool_], expected: str) -> None:
         if not good.all():
             row, column = (int(i) for i in np.argwhere(~good)[0])
-            name = f"distribution[{actions[column]}]"
+            name = f"distribution[{layout.name(row, column)}]"
             origin.refuse(row, name, expected, float(distribution[row, column]))
 
-    check(np.isfinite(distribution) & (distribution >= 0.0), "a probability")
+    least, most = distribution.min(initial=0.0), distribution.max(initial=0.0)
+    if not (least >= 0.0 and most < np.inf):  # NaN is neither
+        check(np.isfinite(distribution) & (distribution >= 0.0), "a probability")
     check(allowed | (distribution == 0.0), "0 for a barred action")
-    sums = distribution.sum(axis=1)  # (N,)
+    sums = distribution @ np.ones(distribution.shape[1])  # (N,)
     origin.require(np.abs(sums - 1.0) <= _SLACK, "distribution", "a sum of 1", sums)
 
 
@@ -132,7 +142,10 @@ def _drawn(table: pa.Table, layout: Layout, origin: Origin) -> NDArray[np.int64]
     place = {name: column for column, name in enumerate(layout.actions)}
     lookup = np.array([place.get(str(name), -1) for name in names], dtype=np.int64)
     column = lookup[numbers] if len(names) else np.zeros(0, dtype=np.int64)  # (N,)
-    if layout.even:
+    if layout.listed is not None:
+        here = (layout.listed == column[:, None]) & (column[:, None] >= 0)  # (N, A)
+        good, column = here.any(axis=1), here.argmax(axis=1)
+    elif layout.even:
         good = np.isin(column, layout.columns)
     else:
         listed = layout.spread(np.ones(len(layout.columns), dtype=np.bool_))  # (N, A)

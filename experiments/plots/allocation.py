@@ -62,7 +62,7 @@ def allocation_of(log: LoggedDecisions, *, most: int = 7) -> Allocation:
     if not len(log) or most < 1:
         raise ValueError(f"expected decisions and most at least 1, got {len(log)} and {most}")
     offers = np.array([action.split("/", 1)[0] for action in log.actions])  # (A,)
-    drawn = offers[log.action]  # (N,)
+    drawn = offers[log.drawn]  # (N,)
     named, sizes = np.unique(drawn[drawn != NONE], return_counts=True)
     ranked = [str(name) for name in named[np.argsort(-sizes, kind="stable")]]
     kept = ranked if len(ranked) <= most else ranked[: most - 1]

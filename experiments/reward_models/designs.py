@@ -56,7 +56,7 @@ class Design:
             exclude: features that shall not be used.
             crossed: whether the context is multiplied by the columns of the offers.
         """
-        offers, others = _attributes(log.actions)
+        offers, others = _attributes(log.by_action("a model of each action").actions)
         columns = np.concatenate([offers, others], axis=1)
         context = context_matrix(log, exclude=exclude)
         return cls(context, columns, offers if crossed else offers[:, :0])

@@ -184,6 +184,9 @@ class _Scaled:
     def width(self) -> int:
         return (self.spread > 0.0) + self.missing
 
+    def names(self, name: str) -> tuple[str, ...]:
+        return (name,) * (self.spread > 0.0) + (f"{name} is missing",) * self.missing
+
     def fill(self, out: Floats, raw: Raw | None) -> None:
         values = raw.values if isinstance(raw, Numbers) else np.full(len(out), np.nan)
         unknown = np.isnan(values)
@@ -203,6 +206,9 @@ class _OneHot:
     @property
     def width(self) -> int:
         return len(self.levels)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        return (name,) * self.width
 
     def fill(self, out: Floats, raw: Raw | None) -> None:
         if not isinstance(raw, Members):
@@ -243,6 +249,12 @@ class Encoding:
     def width(self) -> int:
         """D, the number of columns."""
         return self.contacts.width + sum(each.width for each in self.features.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each column speaks of: a feature, or whether it is missing; (D,)."""
+        parts = {"recent contacts": self.contacts, **self.features}
+        return tuple(each for name, columns in parts.items() for each in columns.names(name))
 
     def matrix(self, block: ContextBlock) -> Floats:
         """Return the columns of some rows; (n, D)."""

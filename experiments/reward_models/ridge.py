@@ -3,115 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.logs import LoggedDecisions
+from experiments.logs.places import by_place, class_names, drawn_class
+from experiments.reward_models.action_columns import ActionColumns, Moments
 from experiments.reward_models.designs import time_folds
 from experiments.reward_models.features import context_matrix
 
 FOLDS = 5
 PENALTY = 10.0
 
+_BLOCK = 1_024  # rows of which all actions are predicted at once, of which each lists a few
+
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Moments:
-    """All that a linear model needs of some decisions; moments of parts can be added.
-
-    With z = [1, x] the columns of a context behind a 1: an action enters a model's columns only
-    by which one it is, so sums for each action say all.
-
-    Args:
-        squares: (A, D + 1, D + 1) sum of z z' over the decisions that drew each action.
-        rewards: (A, D + 1) sum of z r over them.
-    """
-
-    squares: Floats
-    rewards: Floats
-
-    @classmethod
-    def of(
-        cls,
-        x: Floats,
-        action: NDArray[np.int64],
-        reward: Floats,
-        actions: int,
-        stands: Floats | None = None,
-    ) -> Moments:
-        """Add up n decisions.
-
-        Args:
-            x: (n, D) contexts as columns.
-            action: (n,) column of the drawn action, below `actions`.
-            reward: (n,) currency.
-            actions: A.
-            stands: (n,) how many decisions each stands for; None if each for one.
-        """
-        small = action.astype(np.uint16) if actions <= np.iinfo(np.uint16).max else action
-        order = np.argsort(small, kind="stable")  # by radix where it is small
-        z, own = np.column_stack([np.ones(len(x)), x])[order], reward[order]  # (n, D + 1), (n,)
-        if stands is not None:
-            root = np.sqrt(stands[order])  # (n,)
-            z, own = z * root[:, None], own * root
-        ends = np.cumsum(np.bincount(action, minlength=actions))[:-1]
-        parts = list(zip(np.split(z, ends), np.split(own, ends), strict=True))
-        return cls(
-            np.stack([part.T @ part for part, _ in parts]),
-            np.stack([part.T @ own for part, own in parts]),
-        )
-
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(self.squares + other.squares, self.rewards + other.rewards)
-
-
-@dataclass(frozen=True)
-class ActionColumns:
-    """What a ridge regression sees of actions.
-
-    Its columns of a decision and an action are [1, B[a], x, x (x) O[a]]: actions share what they
-    have in common (offer, channel, window), and what a customer is like matters differently for
-    each offer.
-
-    Args:
-        alone: (A, 1 + K) a 1, and one column for each id, offer, channel and window.
-        crossed: (A, 1 + F) a 1, and one column for each offer; they multiply the context.
-    """
-
-    alone: Floats
-    crossed: Floats
-
-    @classmethod
-    def of(cls, actions: Sequence[str]) -> ActionColumns:
-        """Take the columns from the ids of actions."""
-        attributes, offers = _attributes(actions)
-        one = np.ones((len(actions), 1))
-        return cls(np.hstack([one, attributes]), np.hstack([one, offers]))
-
-    def fit(self, moments: Moments, penalty: float) -> Floats:
-        """Return the coefficients of z = [1, x] for each action; (D + 1, A).
-
-        Args:
-            moments: of the decisions to learn from.
-            penalty: of the squared coefficients, in decisions; the intercept is free.
-        """
-        s, u, v = moments.squares, self.alone, self.crossed
-        d, k, f = s.shape[1] - 1, u.shape[1], v.shape[1]
-        gram = np.empty((k + d * f, k + d * f))  # (P, P)
-        gram[:k, :k] = (u * s[:, :1, 0]).T @ u
-        gram[:k, k:] = np.einsum("ak,ad,af->kdf", u, s[:, 0, 1:], v, optimize=True).reshape(k, -1)
-        gram[k:, :k] = gram[:k, k:].T
-        pairs = np.einsum("ade,af,ag->dfeg", s[:, 1:, 1:], v, v, optimize=True)
-        gram[k:, k:] = pairs.reshape(d * f, d * f)
-        of_context = np.einsum("ad,af->df", moments.rewards[:, 1:], v).ravel()
-        cross = np.concatenate([moments.rewards[:, 0] @ u, of_context])  # (P,)
-        ridge = np.diag([0.0, *[penalty] * (len(cross) - 1)])  # (P, P)
-        theta = np.linalg.solve(gram + ridge, cross)  # (P,)
-        slopes = theta[k:].reshape(d, f) @ v.T  # (D, A)
-        return np.vstack([u @ theta[:k], slopes])
 
 
 def fit_others(
@@ -120,10 +29,8 @@ def fit_others(
     """For each block of time, fit a model on all others; see `ActionColumns.fit`."""
     fitted = []
     for fold in range(len(moments)):
-        others = [*moments[:fold], *moments[fold + 1 :]]
-        squares = np.sum([each.squares for each in others], axis=0)
-        rewards = np.sum([each.rewards for each in others], axis=0)
-        fitted.append(columns.fit(Moments(squares, rewards), penalty))
+        others = reduce(add, [*moments[:fold], *moments[fold + 1 :]])
+        fitted.append(columns.fit(others, penalty))
     return tuple(fitted)
 
 
@@ -138,12 +45,37 @@ def predict(x: Floats, folds: NDArray[np.intp], models: Sequence[Floats]) -> Flo
     Returns:
         (n, A) currency.
     """
+    own = np.unique(folds).tolist()
+    if len(own) == 1:
+        return np.asarray(models[own[0]][0] + x @ models[own[0]][1:])
     q_hat = np.empty((len(x), models[0].shape[1]))  # (n, A)
-    for fold in np.unique(folds).tolist():
+    for fold in own:
         rows = folds == fold
-        model = models[fold]
-        q_hat[rows] = model[0] + (x if rows.all() else x[rows]) @ model[1:]
+        q_hat[rows] = models[fold][0] + x[rows] @ models[fold][1:]
     return q_hat
+
+
+def predict_log(
+    log: LoggedDecisions, x: Floats, folds: NDArray[np.intp], models: Sequence[Floats]
+) -> Floats:
+    """Predict the reward of each column of a log, an action or a place of a row's own list.
+
+    Args:
+        log: N decisions.
+        x: (N, D) contexts as columns.
+        folds: (N,) number of each decision's block.
+        models: (D + 1, K) for each block, of actions or of their classes.
+
+    Returns:
+        (N, A) currency.
+    """
+    if log.listed is None:
+        return predict(x, folds, models)
+    found = np.empty(log.distribution.shape)  # (N, A)
+    for start in range(0, len(log), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        found[rows] = by_place(log, predict(x[rows], folds[rows], models), rows)
+    return found
 
 
 def cross_fit(
@@ -177,32 +109,11 @@ def cross_fit(
         )
     x = context_matrix(log, exclude=exclude)  # (N, D)
     numbers = time_folds(log, min(folds, len(log)))  # (N,)
-    size = len(log.actions)
-    moments = []
+    names = class_names(log.actions) if log.listed is not None else log.actions
+    action, moments = drawn_class(log), []  # (N,)
     for fold in range(int(numbers.max()) + 1):
         rows = numbers == fold  # (N,)
         stands = None if log.stands is None else log.stands[rows]
-        moments.append(Moments.of(x[rows], log.action[rows], log.reward[rows], size, stands))
-    return predict(x, numbers, fit_others(moments, ActionColumns.of(log.actions), penalty))
-
-
-def _attributes(
-    actions: Sequence[str],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the one-hot attributes (A, K) and offers (A, F) of actions, from their ids."""
-    offers, channels, windows = zip(*(_parts(name) for name in actions), strict=True)
-    offer_columns = _one_hot(offers)
-    parts = (_one_hot(actions), offer_columns, _one_hot(channels), _one_hot(windows))
-    return np.concatenate(parts, axis=1), offer_columns
-
-
-def _parts(action: str) -> tuple[str, str, str]:
-    """Split `offer/variant@channel#window`; `none` has an offer of its own name."""
-    creative, _, sending = action.partition("@")
-    channel, _, window = sending.partition("#")
-    return creative.partition("/")[0], channel, window
-
-
-def _one_hot(values: Sequence[str]) -> NDArray[np.float64]:
-    _, codes = np.unique(values, return_inverse=True)
-    return np.eye(int(codes.max()) + 1)[codes]
+        moments.append(Moments.of(x[rows], action[rows], log.reward[rows], len(names), stands))
+    models = fit_others(moments, ActionColumns.of(names), penalty)
+    return predict_log(log, x, numbers, models)

@@ -22,6 +22,7 @@ from experiments.logs.dsjson_export import export_dsjson
 from experiments.logs.importers.base import FILE, log_file
 from experiments.logs.importers.columns import read_columns
 from experiments.logs.importers.plain import PlainLog
+from experiments.samples.drinks import write_drinks
 
 HERE = Path(__file__).parent
 ACTIONS = ("none", "tea/plain@email", "tea/plain@push", "cake/slice@email", "gift/box@email")
@@ -102,8 +103,9 @@ def expected_reward(shop: Shop, target: NDArray[np.float64]) -> float:
 
 
 def make_samples(folder: Path) -> None:
-    """Write `shop.csv`, `columns.yaml`, `shop.dsjson` and `log/decisions.parquet`."""
+    """Write `shop.csv`, `columns.yaml`, `shop.dsjson`, `log/` of a shop, and `drinks.dsjson`."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_drinks(folder / "drinks.dsjson")
     write_csv(make_shop(), folder / "shop.csv")
     (folder / "columns.yaml").write_text(_columns(), encoding="utf-8")
     columns = read_columns(folder / "columns.yaml")

@@ -14,9 +14,10 @@ from experiments.diagnostics.overlap import TargetSums
 from experiments.estimators import Estimator
 from experiments.evaluating import check_target
 from experiments.logs import LoggedDecisions
+from experiments.logs.places import class_shares
 from experiments.reward_models.features import Encoding
 from experiments.reward_models.raw_features import ContextBlock
-from experiments.reward_models.ridge import predict
+from experiments.reward_models.ridge import predict_log
 from experiments.streaming.hashes import BUCKETS, buckets
 from experiments.streaming.passes import added
 from experiments.streaming.reading import Reader, row_numbers
@@ -77,17 +78,20 @@ class TakeMeasure:
     Args:
         reader: of the log.
         actions: of the log.
+        places: the most actions that a row lists, if they are very many; see `lay_out`.
         rows: decisions that count in the whole log.
         whole: whether every action's probability was logged.
         encoding: how contexts become columns.
         cuts: where blocks of time begin.
-        models: (D + 1, A) for each block; none if no estimator needs one.
+        models: (D + 1, K) for each block, of actions or their classes; none if no estimator needs
+            one.
         estimators: that are tallied.
         targets: that are valued.
     """
 
     reader: Reader
     actions: tuple[str, ...]
+    places: int
     rows: int
     whole: bool
     encoding: Encoding
@@ -106,18 +110,18 @@ class TakeMeasure:
         return added(self._of(batch) for batch in self.reader.batches(piece))
 
     def _of(self, batch: Batch) -> Measure:
-        log = self.reader.log(batch, self.actions, whole=self.whole)
+        log = self.reader.log(batch, self.actions, places=self.places, whole=self.whole)
         x = self.encoding.matrix(ContextBlock(log.contexts, log.at))  # (n, D)
         clusters = buckets(log.customer)  # (n,)
         q_hat = None  # (n, A)
         if self.models:
             rows = row_numbers(batch)[self.reader.kept(batch)]
             blocks = self.cuts.blocks(microseconds(log.at), rows)
-            q_hat = predict(x, blocks, self.models)
+            q_hat = predict_log(log, x, blocks, self.models)
         later = log.at >= self.cuts.middle  # (n,)
         return Measure(
             AuditSums.of(log, self.rows),
-            ShiftSums.of(x, log.distribution, later, clusters, BUCKETS),
+            ShiftSums.of(x, class_shares(log), later, clusters, BUCKETS),
             tuple(self._target(log, target, q_hat, clusters) for target in self.targets),
         )
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.intervals import Bounds
-from experiments.logs.columns import bools, codes, floats
+from experiments.logs.columns import bools, closed_rows, codes, floats
 from experiments.logs.contexts import joined
 from experiments.logs.layout import action_union, ordered
+from experiments.logs.places import class_names, class_of
 from experiments.logs.read import stands_for
+from experiments.reward_models.action_columns import Moments
 from experiments.reward_models.features import Encoding, Summary
-from experiments.reward_models.ridge import Moments
 from experiments.streaming.reading import WHEN, Reader
 from experiments.streaming.repeats import ids_of
 from experiments.streaming.source import Batch, Piece, batches
@@ -23,8 +24,8 @@ from experiments.streaming.times import Counted, Cuts, bins, when
 
 Floats = NDArray[np.float64]
 
-_SURVEYED = (*WHEN, "decision_id", "context", "actions", "reward")
-_LEARNED = (*WHEN, "context", "action", "reward", "kept")
+_SURVEYED = (*WHEN, "decision_id", "actions", "reward")
+_LEARNED = (*WHEN, "action", "reward", "kept")
 
 
 class Sums(Protocol):
@@ -81,6 +82,7 @@ class Survey:
         rows: decisions that count.
         open_rows, given_back_rows: as in `LoggedDecisions`.
         actions: ids, `none` first and then as they first appear.
+        longest: the most actions that a row lists.
         limits: the least and the greatest reward, and 0.
         summary: of the contexts.
         bins: of the instants.
@@ -91,6 +93,7 @@ class Survey:
     open_rows: int
     given_back_rows: int
     actions: tuple[str, ...]
+    longest: int
     limits: Bounds
     summary: Summary
     bins: Counted
@@ -102,6 +105,7 @@ class Survey:
             self.open_rows + other.open_rows,
             self.given_back_rows + other.given_back_rows,
             ordered((*self.actions, *other.actions)),
+            max(self.longest, other.longest),
             self.limits.union(other.limits),
             self.summary + other.summary,
             self.bins + other.bins,
@@ -124,13 +128,14 @@ class TakeSurvey:
         kept = self.reader.kept(batch)  # (n,)
         block = self.reader.block(batch, kept)
         made = bools(batch.table["given_back"].is_null())  # (n,)
-        closed = bools(batch.table["closed_at"].is_valid())  # (n,)
-        reward = floats(batch.table["reward"])[kept]
+        closed = closed_rows(batch.table)  # (n,)
+        reward, lists = floats(batch.table["reward"])[kept], joined(batch.table["actions"])
         return Survey(
             rows=int(np.count_nonzero(kept)),
             open_rows=int(np.count_nonzero(made & ~closed)),
             given_back_rows=int(np.count_nonzero(~made)),
-            actions=action_union(joined(batch.table["actions"]).flatten()),
+            actions=action_union(lists.flatten()),
+            longest=int(np.max(lists.value_lengths(), initial=0)),
             limits=Bounds(float(reward.min(initial=0.0)), float(reward.max(initial=0.0))),
             summary=Summary.of(block, self.text),
             bins=bins(block.at),
@@ -182,7 +187,8 @@ class TakeMoments:
         stands = stands_for(batch.table, batch.origin)  # (n,)
         stands = None if stands is None else stands[kept]  # (m,)
         rows = [blocks == fold for fold in range(len(self.cuts.at) + 1)]
-        size = len(self.actions)
+        size = len(class_names(self.actions))
+        action = class_of(action, self.actions)
         return FoldMoments(
             tuple(
                 Moments.of(

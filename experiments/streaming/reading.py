@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.logs.columns import bools, codes, instants
-from experiments.logs.contexts import Contexts, joined
+from experiments.logs.columns import bools, closed_rows, codes, instants
+from experiments.logs.contexts import Contexts, Late, joined
 from experiments.logs.decisions import LoggedDecisions
 from experiments.logs.read import only_agent, to_decisions
 from experiments.logs.validation import parse_contexts
@@ -21,7 +21,7 @@ from experiments.streaming.source import COLUMNS, Batch, Piece, batches
 _COUNTS = "contacts"
 _FEATURE = "feature."
 
-WHEN = ("at", "agent", "group", "closed_at", "given_back")
+WHEN = ("at", "agent", "group", "closed_at", "state", "given_back")
 """The columns that say which decisions count, and when they were made."""
 
 
@@ -52,15 +52,15 @@ class Reader:
         table = batch.table
         names, numbers = codes(joined(table["group"]))
         wanted = np.array([name in self.groups for name in (*names, None)], dtype=np.bool_)
-        closed = bools(table["closed_at"].is_valid()) & bools(table["given_back"].is_null())
+        closed = closed_rows(table) & bools(table["given_back"].is_null())
         return np.asarray(wanted[numbers] & closed)
 
     def contexts(self, batch: Batch) -> Contexts | NDArray[np.object_]:
         """Read the contexts of a batch, from the shelf if they have been parsed before."""
         file = None if self.shelf is None else self.shelf / f"{batch.key}.arrow"
         if file is not None and file.is_file():
-            return _taken(file, joined(batch.table["context"]))
-        found = parse_contexts(batch.table, batch.origin)
+            return _taken(file, batch.contexts)
+        found = parse_contexts(batch.contexts.found, batch.origin)
         if file is not None and isinstance(found, Contexts) and found.table is not None:
             _put(file, found, found.table)
         return found
@@ -72,16 +72,25 @@ class Reader:
             return ContextBlock(contexts, at)
         return ContextBlock(contexts[np.flatnonzero(kept)], at[kept])
 
-    def log(self, batch: Batch, actions: tuple[str, ...], *, whole: bool) -> LoggedDecisions:
+    def log(
+        self, batch: Batch, actions: tuple[str, ...], *, places: int, whole: bool
+    ) -> LoggedDecisions:
         """Check a batch, and return the decisions that count.
+
+        Args:
+            batch: of the log.
+            actions: of the log.
+            places: see `lay_out`.
+            whole: whether every action's probability was logged.
 
         Raises:
             LogError: a row is malformed.
         """
         contexts = self.contexts(batch)
         log = to_decisions(
-            batch.table, batch.origin, include_open=True, actions=actions, contexts=contexts
-        )
+            batch.table, batch.origin, include_open=True, actions=actions, places=places,
+            contexts=contexts,
+        )  # fmt: skip
         kept = self.kept(batch)[bools(batch.table["given_back"].is_null())]
         return replace(log if kept.all() else log.where(kept), whole=whole)
 
@@ -99,7 +108,7 @@ def _put(file: Path, contexts: Contexts, features: pa.Table) -> None:
         writer.write_table(table)
 
 
-def _taken(file: Path, texts: pa.Array) -> Contexts:
+def _taken(file: Path, texts: Late) -> Contexts:
     with pa.OSFile(str(file), "rb") as source:
         table = pa.ipc.open_file(source).read_all()
     features = table.drop_columns([_COUNTS])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ import pyarrow.parquet as pq
 from agents.errors import LogError
 from experiments.logs import log_files
 from experiments.logs.columns import CODED, typed_table
+from experiments.logs.contexts import Late, joined
 from experiments.logs.origin import Origin
 
 COLUMNS = (
-    "decision_id", "at", "agent", "revision", "policy", "snapshot", "group", "customer", "context",
+    "decision_id", "at", "agent", "revision", "policy", "snapshot", "group", "customer",
     "actions", "mask", "distribution", "action", "propensity", "outcomes", "reward", "closed_at",
-    "given_back", "kept",
+    "state", "given_back", "kept",
 )  # fmt: skip
-"""What a valuation looks at; other columns are not read."""
+"""What a valuation looks at, beside contexts; other columns are not read."""
 
 _BUFFER = 1 << 20  # bytes of a column that are read from the file at once
 
@@ -53,12 +55,19 @@ class Batch:
         origin: where its rows are from.
         piece: of which it is a part.
         start: number of its first row in the file, whether or not that is among the rows.
+        texts: reads the contexts' JSON of all its rows, from `start` on; the table has none.
     """
 
     table: pa.Table
     origin: Origin
     piece: Piece
     start: int
+    texts: Callable[[], pa.Array]
+
+    @property
+    def contexts(self) -> Late:
+        """The contexts' JSON of the batch's rows, read when it is asked for."""
+        return Late(self.texts, self.origin.rows - self.start)
 
     @property
     def key(self) -> str:
@@ -121,20 +130,44 @@ def rows_of(path: Path) -> int:
 
 
 def batches(piece: Piece, rows: int, columns: Sequence[str] = COLUMNS) -> Iterator[Batch]:
-    """Read a piece in order, so many rows at a time.
+    """Read a piece in order, so many rows at a time; contexts only where they are asked for.
 
     Raises:
         LogError: a value that must be there is null, or the file is damaged.
     """
-    start = piece.start
+    start, texts = piece.start, _Texts(piece, rows)
     try:
         for found in _tables(piece, rows, list(columns)):
             numbers = np.arange(start, start + found.num_rows)
             origin = Origin((piece.file.name,), np.zeros(1, dtype=np.int64), numbers)
-            yield Batch(typed_table(found, origin, columns), origin, piece, start)
+            table = typed_table(found, origin, columns)
+            yield Batch(table, origin, piece, start, partial(texts.at, start))
             start += found.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise LogError(f"{piece.file.name}: expected a Parquet file: {error}") from None
+
+
+class _Texts:
+    """The contexts of a piece, which is read once more if they are asked for in order.
+
+    Args:
+        piece: of the log.
+        rows: of a batch.
+    """
+
+    def __init__(self, piece: Piece, rows: int) -> None:
+        self._piece, self._rows = piece, rows
+        self._rest: Iterator[Batch] = iter(())
+        self._held: Batch | None = None
+
+    def at(self, start: int) -> pa.Array:
+        """Return the JSON of the batch that begins at a row."""
+        if self._held is None or self._held.start > start:
+            self._rest = batches(self._piece, self._rows, ("context",))
+            self._held = next(self._rest)
+        while self._held.start < start:
+            self._held = next(self._rest)
+        return joined(self._held.table["context"])
 
 
 def _tables(piece: Piece, rows: int, columns: list[str]) -> Iterator[pa.Table]:
@@ -151,8 +184,13 @@ def _tables(piece: Piece, rows: int, columns: list[str]) -> Iterator[pa.Table]:
 
 def _open(file: Path) -> pq.ParquetFile:
     try:
-        coded = [name for name in CODED if name.partition(".")[0] in pq.read_schema(file).names]
-        return pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER)
+        known = pq.read_metadata(file)
+        # not `known.schema`: each refers to the other, and megabytes would wait for a collection
+        names = pq.ParquetFile(file, metadata=known).schema_arrow.names
+        coded = [name for name in CODED if name.partition(".")[0] in names]
+        return pq.ParquetFile(
+            file, metadata=known, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER
+        )
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{file.name}: expected a Parquet file of the decision log: {error}"
         raise LogError(message) from None

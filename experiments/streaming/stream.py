@@ -25,9 +25,11 @@ from experiments.evaluate import DEFAULT_ESTIMATORS, DEFAULT_INTERVAL, SNIPS, Ev
 from experiments.intervals import Bounds, Interval, Sample
 from experiments.logs import log_files
 from experiments.logs.marks import whole_file
+from experiments.logs.places import class_names, places_for
 from experiments.logs.read import choose_agent
+from experiments.reward_models.action_columns import ActionColumns
 from experiments.reward_models.features import Encoding
-from experiments.reward_models.ridge import FOLDS, ActionColumns, fit_others
+from experiments.reward_models.ridge import FOLDS, fit_others
 from experiments.streaming.measuring import TakeMeasure, Target, TargetMeasure
 from experiments.streaming.passes import (
     FindAgents,
@@ -139,7 +141,7 @@ def evaluate_stream(
         encoding = Encoding.of(survey.summary, exclude=exclude, text=text)
         plan = _plan(path, reader, pieces, run, survey, encoding, asked, tuple(targets.values()))
         measure = added(run(plan, pieces))
-    health = Health(measure.audit.audit(), measure.shift.shift())
+    health = Health(measure.audit.audit(), measure.shift.shift(encoding.names))
     limits = survey.limits if reward_range is None else survey.limits.union(reward_range)
     answers = tuple(
         _Answer(each, plan.estimators, each.sums.diagnostics(health, whole=plan.whole), limits,
@@ -212,6 +214,7 @@ def _plan(
     return TakeMeasure(
         reader=reader,
         actions=survey.actions,
+        places=places_for(survey.actions, survey.longest, survey.rows),
         rows=survey.rows,
         whole=all(whole_file(file) for file in log_files(path)),
         encoding=encoding,
@@ -233,7 +236,7 @@ def _models(
     if len(cuts.at) < 1:
         raise LogError("expected at least 2 decisions for a reward model, got 1")
     moments = added(run(TakeMoments(reader, survey.actions, encoding, cuts), pieces))
-    return fit_others(moments.folds, ActionColumns.of(survey.actions))
+    return fit_others(moments.folds, ActionColumns.of(class_names(survey.actions)))
 
 
 @dataclass(frozen=True)

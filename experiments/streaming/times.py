@@ -60,6 +60,11 @@ class Cuts:
 
     def blocks(self, at: Ints, rows: Ints) -> NDArray[np.intp]:
         """Return the number of the block of (n,) decisions."""
+        if not len(at):
+            return np.zeros(0, dtype=np.intp)
+        first, end = np.searchsorted(self.at, at.min()), np.searchsorted(self.at, at.max(), "right")
+        if first == end:  # no block begins among them
+            return np.full(len(at), first)
         later = (at[:, None] > self.at) | ((at[:, None] == self.at) & (rows[:, None] >= self.rows))
         return np.asarray(np.count_nonzero(later, axis=1), dtype=np.intp)
 

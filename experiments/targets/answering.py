@@ -12,6 +12,7 @@ from experiments.logs import LoggedDecisions
 from experiments.targets.rows import Reader
 from policies.base import Policy
 from policies.decide import explore
+from policies.floor import mix_floor
 from policies.rowwise import mix_floors
 from policies.table import TablePolicy
 
@@ -43,7 +44,7 @@ def snapshot_target(
     reader = Reader(log, revisions)
     for rows in _by_revision(log, np.arange(len(log))):
         revision = reader.revision(int(rows[0]))
-        reader.columns(revision)  # refuses before the policy is built, which takes longer
+        reader.offered(int(rows[0]), revision)  # refuses before the policy is built, which is slow
         policy_target(reader, rows, revision, policy_for(revision), target)
     return target
 
@@ -53,6 +54,8 @@ def policy_target(
 ) -> None:
     """Write a policy's answers to some decisions of one revision into `target`.
 
+    Where actions came with each request, each is answered by itself: no two need have the same.
+
     Args:
         reader: of the log.
         rows: (M,) of the log, all of this revision.
@@ -60,10 +63,30 @@ def policy_target(
         policy: built for a revision with the same actions.
         target: (N, A) of the log.
     """
+    if revision.agent.supplied is not None:
+        for row in rows.tolist():
+            free = reader.free(row, revision)  # (own A,)
+            answer = policy.distribution(reader.context(row), reader.mask(row, revision))
+            columns = reader.offered(row, revision)
+            target[row, columns] = mixed(revision, answer.probabilities, free)
+        return
     columns = reader.columns(revision)  # (own A,)
     for first in range(0, len(rows), _BLOCK):
         block = rows[first : first + _BLOCK]
         target[np.ix_(block, columns)] = _answers(reader, block, revision, policy)
+
+
+def mixed(revision: Revision, probabilities: Floats, free: NDArray[np.bool_]) -> Floats:
+    """Return what is drawn from where a policy answers so; (own A,).
+
+    Args:
+        revision: of the agent, whose floor holds.
+        probabilities: (own A,) of the policy.
+        free: (own A,) whether each action is allowed.
+    """
+    if revision.agent.supplied is None:
+        return explore(revision, probabilities, free)
+    return mix_floor(probabilities, free, revision.agent.policy.deciding_floor)
 
 
 def _answers(reader: Reader, rows: NDArray[np.intp], revision: Revision, policy: Policy) -> Floats:
@@ -80,8 +103,8 @@ def _answers(reader: Reader, rows: NDArray[np.intp], revision: Revision, policy:
         ])  # fmt: skip
     if spec.floor_over != "offers":
         return mix_floors(probabilities, allowed, np.full(len(rows), spec.floor))
-    mixed = (explore(revision, p, free) for p, free in zip(probabilities, allowed, strict=True))
-    return np.array(list(mixed))
+    each = (explore(revision, p, free) for p, free in zip(probabilities, allowed, strict=True))
+    return np.array(list(each))
 
 
 def _by_revision(log: LoggedDecisions, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.errors import LogError, SnapshotError, UnknownNameError, did_you_mean
+from agents.errors import (
+    LogError,
+    NextbestError,
+    SnapshotError,
+    StateError,
+    UnknownNameError,
+    did_you_mean,
+)
 from agents.revision import Revision
 from experiments.logs import LoggedDecisions
 from experiments.progressive import progress
@@ -19,13 +26,14 @@ from experiments.targets.learner import Learner, check_settings
 from experiments.targets.named import NAMED
 from experiments.targets.rules import Rule, parse_rule, read_rules, rule_target
 from experiments.targets.taught import Lessons, taught_target
-from policies.registry import POLICIES, STATELESS, load_learner
+from policies.registry import POLICIES, RANKERS, STATELESS, load_learner
 from policies.snapshot import unseal
 
 Floats = NDArray[np.float64]
 Probabilities = Callable[[LoggedDecisions], Floats]
 
 INCUMBENT = "incumbent"
+_LEARNERS = POLICIES | RANKERS
 _RULE_FILES = (".yaml", ".yml")
 
 
@@ -71,13 +79,14 @@ def read_target(text: str, source: Source) -> Target:
     """Find out which policy is meant.
 
     Args:
-        text: `uniform`, `none`, `logged`, `incumbent`, a learner as in `hybrid_thompson:tau=0.3`,
-            `fixed:ACTION > OFFER`, `when EXPR then ACTION else ACTION`, a YAML file of rules, or
-            the file of a snapshot.
+        text: `uniform`, `none`, `logged`, `first`, `incumbent`, a learner as in
+            `hybrid_thompson:tau=0.3`, `fixed:ACTION > OFFER`, `when EXPR then ACTION else ACTION`,
+            a YAML file of rules, or the file of a snapshot.
         source: what it is made from.
 
     Raises:
         UnknownNameError: it is none of them, or has no such setting.
+        StateError: it looks like a file, and there is none.
         LogError: it needs revisions, and there are none beside the log.
         SnapshotError: the snapshot cannot be read, or is not signed with the key.
         ValueError: a rule or a setting of another form.
@@ -89,17 +98,26 @@ def read_target(text: str, source: Source) -> Target:
     head, _, rest = text.partition(":")
     if head == "fixed" and rest and "=" not in rest:
         return _rules(text, parse_rule(rest), source)
-    if text == INCUMBENT or head in POLICIES:
+    if text == INCUMBENT or head in _LEARNERS:
         return _learner(text, source)
     path = Path(text)
     if not path.is_file():
-        hint = did_you_mean(head, [*NAMED, INCUMBENT, *POLICIES])
-        raise UnknownNameError(
-            f"--policy: {text!r} is no policy, no rule and no snapshot file; {hint}"
-        )
+        raise _unknown(text, path)
     if path.suffix in _RULE_FILES:
         return _rules(path.stem, read_rules(path), source)
     return Target(path.stem, _snapshot(path, source), snapshot=True)
+
+
+def _unknown(text: str, path: Path) -> NextbestError:
+    """Return the error for what is neither a name nor a file, by what it looks like."""
+    if path.is_dir():
+        return StateError(f"--policy: expected a file of rules or a snapshot, got folder {text}")
+    if path.suffix in (*_RULE_FILES, ".snapshot") or len(path.parts) > 1:
+        return StateError(f"--policy: there is no file {text}")
+    hint = did_you_mean(text.partition(":")[0], {*NAMED, INCUMBENT, *_LEARNERS})
+    return UnknownNameError(
+        f"--policy: {text!r} is no policy, no rule and no snapshot file; {hint}"
+    )
 
 
 def may_learn(text: str) -> bool:
@@ -110,7 +128,7 @@ def may_learn(text: str) -> bool:
         (True, False, False)
     """
     head = text.partition(":")[0]
-    return text == INCUMBENT or (head in POLICIES and head not in STATELESS)
+    return text == INCUMBENT or (head in _LEARNERS and head not in STATELESS)
 
 
 def _rules(name: str, rules: tuple[Rule, ...], source: Source) -> Target:
@@ -123,8 +141,8 @@ def _learner(text: str, source: Source) -> Target:
     if source.newest is None:
         raise LogError(
             f"--policy {text}: expected the agent's revisions beside the log, as"
-            " revisions/ID.json, got none; without them only uniform, none, logged and fixed rules"
-            " can be valued"
+            " revisions/ID.json, got none; without them only uniform, none, logged, first and fixed"
+            " rules can be valued"
         )
     learner = Learner() if text == INCUMBENT else Learner.parsed(text)
     check_settings(learner, source.newest)

@@ -14,7 +14,7 @@ from agents.revision import Revision
 from agents.spec import PolicySpec
 from agents.yamlsource import read_yaml
 from policies.base import Policy
-from policies.registry import STATELESS, policy_class
+from policies.registry import STATELESS, create_policy, policy_class
 
 _OF_AGENT = ("floor", "floor_over")  # settings of an agent's policy, not of its learner
 _POINT = re.compile(r"^\.(?=\d)")  # YAML wants a digit before it
@@ -86,8 +86,7 @@ class Learner:
             UnknownNameError: a setting that it does not have.
             ValueError: a setting outside its range.
         """
-        adapted = self.adapted(revision)
-        return policy_class(adapted.agent.policy.learner).create(adapted)
+        return create_policy(self.adapted(revision))
 
     def _spec(self, own: PolicySpec) -> PolicySpec:
         incumbent = own.incumbent
@@ -95,7 +94,8 @@ class Learner:
         before = incumbent.settings if incumbent is not None and not self.name else own.settings
         kept = before if name == own.learner or not self.name else {}
         given = {key: value for key, value in self.settings.items() if key not in _OF_AGENT}
-        fields = {"floor": own.floor, "floor_over": own.floor_over} | {
+        floor = own.floor if self.name else own.deciding_floor
+        fields = {"floor": floor, "floor_over": own.floor_over} | {
             key: value for key, value in self.settings.items() if key in _OF_AGENT
         }
         try:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.actions import NONE_ID
 from experiments.logs import LoggedDecisions
+from experiments.targets.supplied import first_target
 
 
 def uniform_target(log: LoggedDecisions) -> NDArray[np.float64]:
@@ -22,12 +23,22 @@ def logged_target(log: LoggedDecisions) -> NDArray[np.float64]:
 
 
 def none_target(log: LoggedDecisions) -> NDArray[np.float64]:
-    """Return probability 1 for `none`; (N, A)."""
-    target = np.zeros_like(log.distribution)  # (N, A)
-    target[:, log.actions.index(NONE_ID)] = 1.0
+    """Return probability 1 for `none`; (N, A).
+
+    Raises:
+        LogError: columns are places of the rows' own lists, and a row does not list it.
+    """
+    target, none = np.zeros_like(log.distribution), log.actions.index(NONE_ID)  # (N, A)
+    if log.listed is None:
+        target[:, none] = 1.0
+    else:
+        target[log.listed == none] = 1.0
+        if not target.any(axis=1).all():
+            log.by_action("none")
     return target
 
 
 NAMED: Mapping[str, Callable[[LoggedDecisions], NDArray[np.float64]]] = {
     "uniform": uniform_target, "none": none_target, "logged": logged_target,
+    "first": first_target,
 }  # fmt: skip

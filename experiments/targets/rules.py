@@ -101,6 +101,7 @@ def rule_target(
         UnknownNameError: no such action or offer in the log.
         ValueError: an expression that does not compile.
     """
+    log.by_action("a rule")
     orders = np.array([_positions(rule.order, log.actions) for rule in rules] + [
         _positions((NONE_ID,), log.actions)
     ])  # fmt: skip

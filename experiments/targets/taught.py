@@ -1,16 +1,18 @@
-"""Learned policies: taught on the earlier part of a log, judged on the later.
+"""Learned policies: valued as they would have learned through the log, block by block.
 
-The log is cut by time into blocks. What answers a block has learned from earlier decisions alone,
-and only from those whose outcome windows had ended when the block begins. So no answer knows what
-it is judged by; that holds too where the logging policy learned, since a decision's probabilities
-can carry what came before it, and never what comes after. Leaving one block out and learning from
-all others would not do: later propensities carry earlier outcomes.
+The log is cut by time into blocks. Each decision is weighted by the learner as it was when its
+block began: taught by earlier decisions alone, and only by those whose outcome windows had ended
+by then. The state moves on from block to block, as a learner's in service does; with two blocks it
+is taught once and then stands still. So no answer knows what it is judged by; that holds too where
+the logging policy learned, since a decision's probabilities can carry what came before it, and
+never what comes after. Leaving one block out and learning from all others would not do: later
+propensities carry earlier outcomes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -28,6 +30,9 @@ from policies.base import Lesson, Policy
 Floats = NDArray[np.float64]
 _AT_A_TIME = 1_024  # lessons that a learner is given at once
 
+BLOCKS = 8
+"""Into how many parts of time a log is cut: a learner is at most an eighth of the log behind."""
+
 
 @dataclass(frozen=True)
 class Lessons:
@@ -35,7 +40,8 @@ class Lessons:
 
     Args:
         log: all closed decisions; those of control teach nothing.
-        cuts: (B - 1,) instants at which blocks 1 to B - 1 begin; block 0 only teaches.
+        cuts: (B - 1,) instants at which blocks 1 to B - 1 begin; block 0 only teaches. Blocks in
+            which nothing had closed yet belong to it.
         wait: how long after a decision it is learned from, in place of the longest window of its
             revision. Zero learns as if outcomes came at once, for logs shorter than windows.
     """
@@ -49,8 +55,9 @@ class Lessons:
         cls,
         log: LoggedDecisions,
         rows: LoggedDecisions,
-        blocks: int = 2,
+        blocks: int = BLOCKS,
         wait: timedelta | None = None,
+        revisions: Mapping[str, Revision] | None = None,
     ) -> Lessons:
         """Cut a log so that each block has about as many of the decisions that are judged.
 
@@ -59,6 +66,8 @@ class Lessons:
             rows: those of the groups that are judged.
             blocks: at least 2.
             wait: see above.
+            revisions: by id, whose windows say when the first decision had closed; without them no
+                block joins the first.
 
         Raises:
             ValueError: fewer than 2 blocks.
@@ -76,7 +85,26 @@ class Lessons:
                 f"expected decisions at different times to learn and to judge on, got {len(at):,}"
                 f" decisions of which most were made at {at[0]}"
             )
-        return cls(log.in_groups(Group.TREATMENT, Group.RANDOM), cuts, wait)
+        teaching = log.in_groups(Group.TREATMENT, Group.RANDOM)
+        found = cls(teaching, cuts, wait)
+        if revisions is None:
+            return found
+        begins = found.closing(Reader(teaching, revisions)).min()
+        late = cuts[cuts > begins]
+        return replace(found, cuts=late if len(late) else cuts[-1:])
+
+    def closing(self, reader: Reader) -> NDArray[np.datetime64]:
+        """Return when each decision of the log may be learned from; (N,) instants.
+
+        Args:
+            reader: of `log`.
+        """
+        waits: dict[str, np.timedelta64] = {}
+        for row, name in enumerate(self.log.revision.tolist()):
+            if name not in waits:
+                waits[name] = np.timedelta64(_wait(self, reader.revision(row)))
+        each = np.array([waits[name] for name in self.log.revision.tolist()])  # (N,)
+        return np.asarray(self.log.at + each, dtype="datetime64[us]")
 
     def judged(self, rows: LoggedDecisions) -> LoggedDecisions:
         """Return the decisions that learners are judged on: those of all blocks but the first."""
@@ -90,6 +118,8 @@ def taught_target(
     learner: Learner,
 ) -> Floats:
     """Return what a learner would have answered in each block, taught by earlier ones.
+
+    It costs one teaching of the log, however many blocks there are, and one answer a decision.
 
     Args:
         rows: as of `Lessons.judged`; N decisions.
@@ -123,11 +153,7 @@ class _Pupil:
 
     def __init__(self, lessons: Lessons, reader: Reader, learner: Learner) -> None:
         self._reader, self._learner, log = reader, learner, reader.log
-        ready = [
-            log.at[row] + np.timedelta64(_wait(lessons, reader.revision(row)))
-            for row in range(len(log))
-        ]
-        self._ready = np.array(ready, dtype="datetime64[us]")  # (N,)
+        self._ready = lessons.closing(reader)  # (N,)
         self._order = np.lexsort((log.at, self._ready))  # (N,)
         self._next = 0
         self._policy: Policy | None = None

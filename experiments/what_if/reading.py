@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from agents.declared import require_declared
 from agents.errors import LogError, UnknownNameError, did_you_mean
 from agents.groups import Group
 from agents.load import load_workspace
@@ -31,9 +33,11 @@ def read_rows(
 
     Raises:
         LogError: the log is wrong, its revision is not known, or it decided nothing.
+        ContextError: the agent has its actions from each request.
     """
-    log = read_log(path, agent=agent).unthinned("what-if")
     table = read_table(path)
+    _require_declared(table, path, workspace, agent)
+    log = read_log(path, agent=agent).unthinned("what-if").by_action("what-if")
     name = agent or str(table["agent"][0])
     known = read_revisions(path) if workspace is None else _of_folder(workspace, name)
     found = _chosen(log, known, workspace, wanted=revision)
@@ -50,6 +54,17 @@ def read_rows(
     columns = np.array([log.actions.index(each) for each in found.action_ids], dtype=np.int64)
     lists = list(zip(part["actions"], part["mask"], part["expected"], strict=True))
     return Rows(log, found, columns, _reasons(lists, found), _expected(lists, found), left_out)
+
+
+def _require_declared(
+    table: pa.Table, path: Path, workspace: Path | None, agent: str | None
+) -> None:
+    """Refuse the log of an agent that has other actions in each decision."""
+    names = [agent] if agent else table["agent"].unique().to_pylist()
+    known = read_revisions(path) if workspace is None else load_workspace(workspace).revisions
+    for revision in known.values():
+        if names == [revision.agent.agent]:
+            require_declared(revision, "a rule that is tried on a whole log")
 
 
 def _of_folder(folder: Path, agent: str) -> dict[str, Revision]:

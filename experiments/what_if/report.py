@@ -22,6 +22,7 @@ FIRST_ORDER = (
     "first-order: customers' histories are as they were logged. Under other rules other contacts"
     " would have been made, and later decisions would have met other histories"
 )
+NOTHING = "nothing changed: the rules are those that were in force"
 NOT_IDENTIFIED = (
     "what was loosened has no value from this log: where an action was barred, nobody knows what"
     " it would have brought. Below is what models guess, without an interval"
@@ -42,6 +43,9 @@ def tables(answer: Answer, *, force: bool = False) -> Iterator[RenderableType]:
     )
     for words in answer.words:
         yield f"  {words}"
+    if not answer.words:
+        yield NOTHING
+        return
     yield _reach(answer)
     yield _rules(answer)
     if answer.tightened is not None:

@@ -74,7 +74,7 @@ def tables_of(told: Sequence[Noted], outcomes: Sequence[str]) -> tuple[Taught, L
         rows += [row] * len(labels)
         said += labels
         first += [each.first, *[False] * (len(labels) - 1)]
-    names, happened, weights = zip(*said, strict=True)
+    names, happened, weights, _ = zip(*said, strict=True)
     x = np.frombuffer(b"".join([each.note.x for each in told])).reshape(len(told), -1)  # (N, D)
     decision = np.array(rows, dtype=np.int64)
     return (

@@ -107,6 +107,20 @@ def learn_history(policy: Policy, revision: Revision, history: Iterable[Past]) -
     return Warmed(pupil.lessons, pupil.teacher.anew())
 
 
+def learn_lessons(policy: Policy, lessons: Iterable[Lesson]) -> Warmed:
+    """Teach a policy of supplied actions: each lesson is whole, and nothing waits for another.
+
+    Args:
+        policy: taught in place.
+        lessons: in the order in which they are learned.
+    """
+    count = 0
+    for lesson in lessons:
+        policy.update((lesson,))
+        count += 1
+    return Warmed(count, {})
+
+
 def begin_from(source: Policy, revision: Revision) -> Policy:
     """Build the learner that a revision asks for, with what another agent's has learned.
 

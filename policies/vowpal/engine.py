@@ -30,8 +30,8 @@ from policies.floor import mix_floor
 from policies.vowpal.explorers import EXPLORERS, arguments
 
 _FLOAT32 = 1e-4  # by how much 32-bit probabilities may miss
-_UNCOUNTED = vw.CBLabel(shared=True, weight=0.0)
-_SPOILED: list[vw.Example] = []
+UNCOUNTED = vw.CBLabel(shared=True, weight=0.0)
+SPOILED: list[vw.Example] = []
 
 Answer = Sequence[tuple[int, float]]
 
@@ -70,18 +70,19 @@ def read_prediction(prediction: Answer, count: int, floor: float) -> NDArray[np.
         [0.25, 0.75]
     """
     again = "; load another snapshot, or rebuild it from the ledger"
-    if sorted(position for position, _ in prediction) != list(range(count)):
+    told = sorted(prediction)
+    if [position for position, _ in told] != list(range(count)):
         raise StateError(f"expected one probability for each of {count} actions from VW{again}")
-    probabilities = np.empty(count)  # (E,)
-    for position, probability in prediction:
-        probabilities[position] = probability
+    values = [probability for _, probability in told]
+    probabilities = np.array(values)  # (E,)
     total = float(probabilities.sum())
     if not abs(total - 1.0) <= _FLOAT32:
         raise StateError(f"expected VW's probabilities to sum to 1, got {total:g}{again}")
-    least = float(probabilities.min())
+    least = min(values)
     if least < floor / count * (1.0 - _FLOAT32):
         raise StateError(f"expected at least {floor / count:g} from VW, got {least:g}{again}")
-    return np.asarray(probabilities / total, dtype=np.float64)
+    probabilities /= total
+    return probabilities
 
 
 class Engine:
@@ -132,7 +133,7 @@ class Engine:
             # `--cb_explore_adf` answers (position, probability).
             return cast("Answer", self._workspace.predict_one([shared, *actions]))
         except Exception:
-            _SPOILED.extend((shared, *actions))
+            SPOILED.extend((shared, *actions))
             self._parsed.clear()
             raise
 
@@ -151,7 +152,7 @@ class Engine:
 
     def _ask(self, shared: str, indices: Sequence[int]) -> Answer:
         customer = self._parser.parse_line(shared)
-        customer.set_label(_UNCOUNTED)
+        customer.set_label(UNCOUNTED)
         return self._run(customer, [self._example(index) for index in indices], learn=False)
 
     def probabilities(self, shared: str, indices: Sequence[int]) -> NDArray[np.float64]:

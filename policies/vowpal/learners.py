@@ -29,6 +29,7 @@ from policies.state import pack, unpack
 from policies.vowpal.engine import Engine
 from policies.vowpal.explorers import arguments
 from policies.vowpal.rewards import Rewards
+from policies.vowpal.saved import trusted_model
 from policies.vowpal.text import action_line, escape, shared_line
 
 
@@ -84,14 +85,7 @@ class _Vowpal:
         """
         facts, arrays = unpack(cls.name, state)
         try:
-            model = arrays["model"].tobytes()
-            if hashlib.sha256(model).hexdigest() != facts["sha256"]:
-                raise SnapshotError(f"the model of {cls.name} does not have the SHA-256 it claims")
-            if tuple(facts["arguments"]) != arguments(cls.explorer):
-                raise SnapshotError(
-                    f"expected a model of {' '.join(arguments(cls.explorer))},"
-                    f" got one of {' '.join(facts['arguments'])}"
-                )
+            model = trusted_model(cls.name, facts, arrays, arguments(cls.explorer))
             encoder = Encoder.restored(revision, facts["numbers"], arrays["moments"])
             return cls(revision, encoder, float(facts["scale"]), model)
         except (LookupError, TypeError, AttributeError, RuntimeError) as error:

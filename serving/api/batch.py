@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import Field, TypeAdapter, ValidationError
 
+from agents.declared import require_declared
 from agents.errors import NextbestError
 from serving.api.answers import DecisionAnswer
 from serving.api.batch_lines import count_answers, written
@@ -144,10 +145,12 @@ def _check(runtime: Runtime, ledger: LedgerReader, asking: Asking) -> None:
 
     Raises:
         UnknownNameError: there is no such agent.
-        ContextError: a time is claimed that this server does not take.
+        ContextError: a time is claimed that this server does not take, or an agent has its
+            actions from each request.
     """
     for name in asking.asked:
-        runtime.agents.lineup(ledger, name)
+        for revision in runtime.agents.lineup(ledger, name).revisions:
+            require_declared(revision, "a batch")
     runtime.decider.clock.now(asking.at)
 
 

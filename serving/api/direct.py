@@ -65,10 +65,10 @@ class Direct:
         if busy is None:
             await self._app(scope, receive, send)
             return
-        messages = await _messages(receive)
+        messages = await messages_of(receive)
         asked = _read(busy.model, scope, messages)
         if asked is None:
-            await self._app(scope, _again(messages, receive), send)
+            await self._app(scope, again(messages, receive), send)
             return
         try:
             response = await busy.handle(asked.body, scope, asked.key)
@@ -80,10 +80,10 @@ class Direct:
         await response(scope, receive, send)
 
 
-async def _messages(receive: Receive) -> list[Message]:
-    """Receive the body, or as much of it as may be."""
+async def messages_of(receive: Receive, most: int = MAX_BODY) -> list[Message]:
+    """Receive the body, or as much of it as may be: `most` bytes."""
     messages, size = list[Message](), 0
-    while size <= MAX_BODY:
+    while size <= most:
         message = await receive()
         messages.append(message)
         size += len(message.get("body", b""))
@@ -92,7 +92,7 @@ async def _messages(receive: Receive) -> list[Message]:
     return messages
 
 
-def _again(messages: list[Message], receive: Receive) -> Receive:
+def again(messages: list[Message], receive: Receive) -> Receive:
     """Return what receives the messages once more, and then what follows them."""
     waiting: Iterator[Message] = iter(messages)
 

@@ -128,7 +128,7 @@ def _find(runtime: Runtime, ledger: Ledger, decision_id: str) -> _Found:
     stored = ledger.find_decision(decision_id)
     if stored is None:
         raise UnknownNameError(f"there is no decision {decision_id!r}")
-    revision = runtime.agents.revision(ledger, stored.decision.revision)
+    revision = runtime.agents.deciding(ledger, stored.decision)
     events, delivery = ledger.standing_events(decision_id), ledger.delivery(decision_id)
     return _Found(stored, revision, events, delivery)
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from agents.errors import (
     ConflictError,
@@ -22,9 +23,10 @@ from agents.errors import (
     UnknownNameError,
 )
 from serving.api.strict import BodyError
+from serving.loops.errors import LoopError, error_of, status_of, under_loop
 from serving.security.scopes import TABLE, Scopes
 
-_STATUS: dict[type[NextbestError], tuple[int, str]] = {
+_STATUS: dict[type, tuple[int, str]] = {
     DocumentError: (422, "The document cannot be accepted"),
     ContextError: (422, "The request does not fit"),
     UnknownNameError: (404, "There is no such thing"),
@@ -80,7 +82,26 @@ def problem(
     """Make a problem document."""
     content = document(status, title, detail, **members)
     every = dict(headers or {}) | ({"Retry-After": "1"} if status == 503 else {})
-    return JSONResponse(content, status, every, media_type="application/problem+json")
+    return _Answer(content, status, every)
+
+
+class _Answer(JSONResponse):
+    """A problem document, told as Personalizer tells errors where a loop was asked."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, content: dict[str, Any], status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(content, status, headers)
+        self._told = content, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        if not under_loop(scope["path"]):
+            await super().__call__(scope, receive, send)
+            return
+        content, headers = self._told
+        error = error_of(scope["path"], content)
+        await JSONResponse(error, status_of(self.status_code), headers)(scope, receive, send)
 
 
 def explain(error: Mapping[str, Any]) -> str:
@@ -103,8 +124,11 @@ async def failed(_request: Request, _error: Exception) -> JSONResponse:
 
 def refusal(error: NextbestError) -> dict[str, Any]:
     """Return status, title, detail and members of what was refused in words of our own."""
-    status, title = _STATUS.get(type(error), (500, "Unexpected error"))
+    kinds = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    status, title = next(kinds, (500, "Unexpected error"))
     place: dict[str, Any] = {}
+    if isinstance(error, LoopError):
+        status, title, place = error.status, "The request does not fit", error.members
     if isinstance(error, DocumentError):
         place = {"file": error.file, "line": error.line, "column": error.column}
     if isinstance(error, ConflictError):

@@ -12,7 +12,7 @@ from agents.errors import did_you_mean
 
 STUDIES = (
     "single", "stages", "batch", "batch_stages", "outcomes", "outcome_stages", "overload",
-    "replicas", "soak", "cold",
+    "replicas", "soak", "cold", "rank",
 )  # fmt: skip
 
 

@@ -128,14 +128,14 @@ class _Load:
             self.ended.set_exception(RuntimeError(why))
 
     def _answered(self, line: _Line, status: int, head: bytes, body: bytes) -> None:
-        if status in {200, 202}:
+        if status in {200, 201, 202}:
             self.turn.latencies_ms.append(1_000 * (perf_counter() - line.began))
             if self._heard is not None:
                 self._heard(body)
         elif status == 503 and self._refusable and b"retry-after:" in head:
             self.turn.refused += 1
         else:
-            self._fail(f"expected 200, got {status}: {body[:300]!r}")
+            self._fail(f"expected 200, 201 or 202, got {status}: {body[:300]!r}")
         if b"connection: close" in head:  # HAProxy hands over to a new process
             line.close()
             self._lines.discard(line)
@@ -160,7 +160,7 @@ async def closed(port: int, requests: Iterable[bytes], connections: int, seconds
     """Keep each connection busy until the time is up or all is asked.
 
     Raises:
-        RuntimeError: an answer is neither 200 nor 202, or a connection is cut.
+        RuntimeError: an answer is none of 200, 201 and 202, or a connection is cut.
     """
     load = _Load(port, None, refusable=False)
     lines = [await load.connect() for _ in range(connections)]

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -135,19 +135,37 @@ def together(meter: Meter, runtime: Runtime, raws: list[bytes], ledger: Ledger) 
 
 
 async def ask_whole(
-    meter: Meter, app: Any, path: str, stage: str, raws: list[bytes]
+    meter: Meter,
+    app: Any,
+    path: str,
+    stage: str,
+    raws: list[bytes],
+    expected: int = 200,
+    keys: Sequence[str] = (),
 ) -> list[bytes]:
-    """Ask an ASGI application several things at once, without a socket; return its answers."""
+    """Ask an ASGI application several things at once, without a socket; return its answers.
+
+    Args:
+        meter: keeps what one cost.
+        app: the application.
+        path: the route.
+        stage: what the cost is kept under.
+        raws: the bodies.
+        expected: the status of every answer.
+        keys: idempotency keys, one for each body; none at all if empty.
+    """
     start = time.process_time_ns()
-    answers = await asyncio.gather(*(_ask(app, path, raw) for raw in raws))
+    asked = zip(raws, keys or [""] * len(raws), strict=True)
+    answers = await asyncio.gather(*(_ask(app, path, raw, expected, key) for raw, key in asked))
     meter.costs[stage].append((time.process_time_ns() - start) / 1_000 / len(raws))
     return answers
 
 
-async def _ask(app: Any, path: str, raw: bytes) -> bytes:
+async def _ask(app: Any, path: str, raw: bytes, expected: int, key: str) -> bytes:
     headers = [
         (b"host", b"127.0.0.1"), (b"content-type", b"application/json"),
         (b"content-length", str(len(raw)).encode()),
+        *([(b"idempotency-key", key.encode())] if key else []),
     ]  # fmt: skip
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
@@ -161,8 +179,8 @@ async def _ask(app: Any, path: str, raw: bytes) -> bytes:
     said: list[bytes] = []
 
     async def send(message: dict[str, Any]) -> None:
-        if message.get("status", 200) != 200:
-            raise RuntimeError(f"expected status 200, got {message['status']}")
+        if message.get("status", expected) != expected:
+            raise RuntimeError(f"expected status {expected}, got {message['status']}")
         said.append(message.get("body", b""))
 
     await app(scope, receive, send)

@@ -24,7 +24,7 @@ from serving.benchmarks.questions import STRAIGHT_PATH
 from serving.benchmarks.workspace import write_workspace
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import LedgerReader, open_reader
-from serving.settings import LEDGER_ENV, Settings, load_keys
+from serving.settings import LEDGER_ENV, ClockKind, Settings, load_keys
 
 _READY = b"ready\n"
 _PATIENCE_S = 120.0
@@ -99,17 +99,18 @@ def private_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def stand(folder: Path, ledger_url: str = "") -> Iterator[Stand]:
+def stand(folder: Path, ledger_url: str = "", clock: ClockKind = "driven") -> Iterator[Stand]:
     """Run a server on a folder that holds `workspace`, with `data` beside it.
 
     Raises:
         StateError: it does not start.
     """
     settings = Settings(
-        folder / "workspace", folder / "data", port=free_port(), clock="driven",
+        folder / "workspace", folder / "data", port=free_port(), clock=clock,
         ledger_url=ledger_url,
     )  # fmt: skip
-    command = [sys.executable, "-m", "serving.benchmarks.stand", str(folder), str(settings.port)]
+    command = [sys.executable, "-m", "serving.benchmarks.stand", str(folder), str(settings.port),
+               clock]  # fmt: skip
     process = subprocess.Popen(  # noqa: S603 - our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         env=os.environ | {LEDGER_ENV: ledger_url},
@@ -130,12 +131,13 @@ def stand(folder: Path, ledger_url: str = "") -> Iterator[Stand]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the server until standard input ends: FOLDER PORT."""
+    """Run the server until standard input ends: FOLDER PORT CLOCK."""
     from serving.running.server import serving
 
     folder = Path(arguments[0])
     settings = Settings(
-        folder / "workspace", folder / "data", port=int(arguments[1]), clock="driven",
+        folder / "workspace", folder / "data", port=int(arguments[1]),
+        clock="driven" if arguments[2] == "driven" else "machine",
         ledger_url=os.environ.get(LEDGER_ENV, ""),
     )  # fmt: skip
     with serving(settings):

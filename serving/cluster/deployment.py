@@ -19,12 +19,11 @@ from serving.cluster.loopback import keep_to_loopback
 from serving.running.admission import Admission, make_server_app
 from serving.running.deploy import DeployArgs, with_ledger
 from serving.running.vitality import check_vitality
+from serving.security.scopes import API
 from serving.settings import Settings
 from serving.watching.watch import Watch
 
 NAME = "nextbest"
-
-_LANE = "/v1/"  # the routes of the API; probes and documents go Ray's way
 
 
 @serve.deployment(
@@ -47,7 +46,7 @@ class Decisions:
         self._admission = make_server_app(self._settings)
         self._admission.watch.echo = False  # Ray names what goes its way
         named = Watch(self._admission.watch.meters)
-        lane.offer(partial(named.answer, self._admission.admit), _LANE)
+        lane.offer(partial(named.answer, self._admission.admit), *API)  # the rest goes Ray's way
         return self._admission
 
     async def check_health(self) -> None:

@@ -30,12 +30,12 @@ class _Offer:
 
     Args:
         app: answers; it names its answers by itself, in `X-Request-Id`.
-        below: where the paths begin that it answers, as HAProxy sends them.
+        below: how the paths may begin that it answers, as HAProxy sends them.
         loop: where it runs.
     """
 
     app: ASGIApp
-    below: str
+    below: tuple[str, ...]
     loop: asyncio.AbstractEventLoop
 
 
@@ -43,12 +43,12 @@ _PROTOCOL = "serving.running.whole:WholeProtocol"
 _OFFERS: list[_Offer] = []
 
 
-def offer(app: ASGIApp, below: str) -> None:
+def offer(app: ASGIApp, *below: str) -> None:
     """Let an application answer without Ray; call it on its loop, while the replica starts.
 
     Args:
         app: answers HTTP, and nothing else.
-        below: where the paths begin that it answers, with the deployment's own prefix.
+        below: how the paths may begin that it answers, with the deployment's own prefix.
     """
     _OFFERS.append(_Offer(app, below, asyncio.get_running_loop()))
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from agents.actions import ANY
+from agents.decisions import Decision
 from agents.errors import StateError, UnknownNameError, did_you_mean
 from agents.groups import position
 from agents.load import LoadedWorkspace
 from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import Workspace
+from agents.supplied import supply
 from policies.base import Policy
 from policies.decide import draw, explore
 from policies.registry import create_policy, load_policy
@@ -20,7 +23,7 @@ from policies.samples import odd_contexts
 from policies.snapshot import Manifest
 from serving.learning.models import Models
 from serving.learning.snapshots import SnapshotFolder
-from serving.ledger import LedgerReader
+from serving.ledger import LedgerReader, Made
 from serving.ledger.revisions import Standing
 
 logger = logging.getLogger("nextbest")
@@ -193,8 +196,10 @@ class ActiveAgents:
         """
         for name, active in self.every():
             mask = Mask((None,) * len(active.revision.actions))
+            listed = None if active.revision.agent.supplied is None else supply([], {ANY: []})
             try:
-                for context in odd_contexts(active.revision):
+                for each in odd_contexts(active.revision):
+                    context = replace(each, supplied=listed)
                     answer = active.policy.distribution(context, mask)
                     draw(explore(active.revision, answer.probabilities, mask.allowed), 0.5)
             except Exception:
@@ -277,3 +282,11 @@ class ActiveAgents:
             revision = Revision.from_source(source)
         self.remember(revision)
         return revision
+
+    def deciding(self, ledger: LedgerReader, decision: Decision | Made) -> Revision:
+        """Return the revision that made a decision, with the actions that were offered then.
+
+        Raises:
+            StateError: the ledger does not have it.
+        """
+        return self.revision(ledger, decision.revision).offering(decision.actions)

@@ -100,8 +100,9 @@ def decide_columnwise(
     Raises:
         StateError: the policy's probabilities are not finite, or the ledger cannot be used.
     """
-    if active.revision.agent.confirm is not None:
-        return None  # each contact is reserved by itself
+    agent = active.revision.agent
+    if agent.confirm is not None or agent.supplied is not None:
+        return None  # each contact is reserved by itself; or each request has its own actions
     rows = _recall(ledger, active.revision, asked)
     usage = BatchUsage(ledger, rows)
     ids = [name or made for name, made in zip(asked.names, _ids(rows.count), strict=True)]
@@ -205,7 +206,7 @@ class _Writing:
             "policy": self._policies[group][0],
             "snapshot": self._policies[group][1],
             "group": group,
-            "floor": revision.agent.policy.floor if treated else 1.0,
+            "floor": revision.agent.policy.deciding_floor if treated else 1.0,
             "at": self._asked.at,
             "placement": self._rows.placement,
             "channels": self._rows.channels,

@@ -17,6 +17,7 @@ from agents.content import Rendered
 from agents.decisions import Decision
 from agents.errors import ConflictError, ContextError, StateError
 from agents.revision import Revision
+from agents.supplied import Supplied
 from policies.arbitrate import Arbiter, Arbitrated, Bid
 from policies.decide import decide
 from serving.clock import Clock
@@ -25,6 +26,10 @@ from serving.deciding.recall import keep, recall
 from serving.ids import new_id
 from serving.ledger import Ledger, StoredDecision
 from serving.settings import Keys
+
+
+class UsedBeforeError(ContextError):
+    """An id came with another request before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class DecisionRequest:
         at: the time that a driver claims, None in production.
         placement: the slot of an on-site channel that is to be filled, empty if none.
         channels: the only ones that may be used, empty for all.
+        supplied: the actions to choose from, of an agent that declares none.
+        defer: whether the contact is only reserved until the caller says that it is made.
     """
 
     agents: tuple[str, ...]
@@ -48,6 +55,8 @@ class DecisionRequest:
     at: datetime | None = None
     placement: str = ""
     channels: tuple[str, ...] = ()
+    supplied: Supplied | None = None
+    defer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,9 @@ class Decider:
         lineups = [self.agents.lineup(ledger, name) for name in request.agents]
         asked = [lineup.deciding(request.customer) for lineup in lineups]
         made = [self._decide(ledger, active, request, at, decision_id) for active in asked]
-        revisions = [active.revision for active in asked]
+        revisions = [
+            active.revision.offering(each.actions) for active, each in zip(asked, made, strict=True)
+        ]
         settled = settle(self.arbiter, made, revisions, self.keys.draw)
         chosen = 0 if settled is None else request.agents.index(settled.chosen)
         decision, revision = made[chosen], revisions[chosen]
@@ -104,7 +115,7 @@ class Decider:
             ledger, decision, revision,
             key=request.key, request=request.fingerprint, arbitration=arbitration,
             shadow=self._shadow(ledger, lineups[chosen].shadow, request, decision),
-            beside=lineups[chosen].revisions,
+            beside=lineups[chosen].revisions, defer=request.defer,
         )  # fmt: skip
         return answer
 
@@ -138,16 +149,21 @@ class Decider:
         at: datetime,
         decision_id: str,
     ) -> Decision:
+        supplied = request.supplied
+        require_supplied(active.revision, supplied)
+        revision = active.revision
+        if supplied is not None:
+            revision = revision.offering(supplied.actions)
         context = recall(
-            ledger, active.revision, request.customer, at, request.features,
-            placement=request.placement, channels=request.channels,
+            ledger, revision, request.customer, at, request.features,
+            placement=request.placement, channels=request.channels, supplied=supplied,
         )  # fmt: skip
         decision = decide(
-            active.revision, active.policy, context,
+            revision, active.policy, context,
             decision_id=decision_id, secret=self.keys.draw, snapshot=active.snapshot,
         )  # fmt: skip
         _require_lawful(decision)
-        self.note(active.revision, decision)
+        self.note(revision, decision)
         return decision
 
     def _again(self, ledger: Ledger, stored: StoredDecision) -> Decided:
@@ -164,9 +180,25 @@ class Decider:
                 " not send it, and ask with a new key for another",
                 decision_id=decision.decision_id,
             )
-        revision = self.agents.revision(ledger, decision.revision)
+        revision = self.agents.deciding(ledger, decision)
         content = _content(decision, revision)
         return Decided(decision, revision, content, True, stored.arbitration)
+
+
+def require_supplied(revision: Revision, supplied: Supplied | None) -> None:
+    """Refuse a request that lists actions for an agent that declares its own, or lists none.
+
+    Raises:
+        ContextError: it is the wrong kind of request.
+    """
+    agent = revision.agent.agent
+    if (supplied is None) != (revision.agent.supplied is None):
+        raise ContextError(
+            f"agent {agent!r} has its actions from each request; ask"
+            f" POST /loops/{agent}/personalizer/v1.0/rank"
+            if supplied is None
+            else f"agent {agent!r} declares its offers; ask POST /v1/decisions"
+        )
 
 
 def settle(
@@ -211,10 +243,10 @@ def require_same(stored: bytes, asked: bytes, what: str) -> None:
     """Refuse another request under an id that was used before.
 
     Raises:
-        ContextError: the fingerprints differ.
+        UsedBeforeError: the fingerprints differ.
     """
     if stored != asked:
-        raise ContextError(f"{what} was used before for a different request; choose a new one")
+        raise UsedBeforeError(f"{what} was used before for a different request; choose a new one")
 
 
 def _content(decision: Decision, revision: Revision) -> Rendered | None:

@@ -34,7 +34,8 @@ def foresee_decision(decider: Decider, request: DecisionRequest, ledger: LedgerR
         if lineup is not None:
             for active in (lineup.deciding(request.customer), lineup.shadow):
                 if active is not None:
-                    _foresee_recall(ledger, active.revision, request, at)
+                    offered = () if request.supplied is None else request.supplied.actions
+                    _foresee_recall(ledger, active.revision.offering(offered), request, at)
 
 
 def _foresee_recall(

@@ -12,6 +12,7 @@ from typing import Any
 from agents.context import Context, check_channels, check_customer, check_placement
 from agents.decisions import Decision
 from agents.revision import Revision
+from agents.supplied import Supplied
 from agents.units import require_utc
 from serving.deciding.recount import charges_beside
 from serving.ledger import Ledger, LedgerReader
@@ -26,6 +27,7 @@ def recall(
     *,
     placement: str = "",
     channels: Collection[str] = (),
+    supplied: Supplied | None = None,
 ) -> Context:
     """Make the context of a decision now, all of it from one transaction of the ledger.
 
@@ -47,6 +49,7 @@ def recall(
         check_placement(revision.workspace.channels, placement),
         check_channels(revision.workspace.channels, channels),
         ledger.suppressed(customer, at),
+        supplied,
     )
     if revision.counters:
         usage.update((reading.key, ledger.used(reading)) for reading in revision.readings(context))
@@ -63,6 +66,7 @@ def keep(
     arbitration: Mapping[str, Any] | None = None,
     shadow: Mapping[str, Any] | None = None,
     beside: Sequence[Revision] = (),
+    defer: bool = False,
 ) -> None:
     """Write a decision, its contact and what it uses of the organisation's budgets.
 
@@ -75,17 +79,20 @@ def keep(
         arbitration: how it was settled which agent decides, if several were asked.
         shadow: what the agent's shadow would have decided, if it has one.
         beside: all revisions of the agent that stand, to whose budgets it counts, too.
+        defer: whether the contact is only reserved, until the window of its outcomes ends.
     """
     contact = decision.contact(revision.actions[decision.action])
+    confirm = revision.agent.confirm
+    deferred = contact is not None and (defer or confirm is not None)
     position = ledger.add_decision(
         decision, contact,
         key=key, request=request, arbitration=arbitration, shadow=shadow,
-        closes=decision.at + revision.window,
+        closes=decision.at + revision.window, deferred=deferred,
     )  # fmt: skip
     if contact is not None:
         ledger.charge(revision.charges(decision.action, contact.at))
         if len(beside) > 1:
             ledger.charge(charges_beside(revision, beside, decision.action, contact.at))
-        if revision.agent.confirm is not None:
-            due = contact.at + revision.agent.confirm.within
-            ledger.reserve(decision.decision_id, position, due)
+        if deferred:
+            within = revision.window if confirm is None else confirm.within
+            ledger.reserve(decision.decision_id, position, contact.at + within)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import orjson
 
+from agents.actions import ANY
 from agents.context import Contact
 from agents.counters import Charge, Counter
 from agents.decisions import OutcomeEvent
@@ -34,9 +35,9 @@ def charges_beside(
         action: position of the drawn action in `decided`.
         send_at: when it is sent.
     """
-    name = decided.action_ids[action]
+    name, offered = decided.action_ids[action], decided.action_ids
     charged = {charge.counter for charge in decided.charges(action, send_at)}
-    for revision in beside:
+    for revision in (each.offering(offered) for each in beside):
         if name not in revision.action_ids:
             continue
         for charge in revision.charges(revision.index(name), send_at):
@@ -65,7 +66,7 @@ def events_beside(
         counted: whether it counts towards the reward.
     """
     known = _counting(decided, contact.action)
-    for revision in beside:
+    for revision in (each.offering(decided.action_ids) for each in beside):
         if contact.action not in revision.action_ids:
             continue
         charges = revision.event_charges(event, contact, before=before, counted=counted)
@@ -156,14 +157,15 @@ def _charges_since(
     agent = revision.agent.agent
     if counter.measure == "events":
         for event in ledger.heard(agent, counter.events, since):
-            if event.action in fresh:
+            if (event.action if revision.agent.supplied is None else ANY) in fresh:
                 yield Charge(counter.name, counter.bucket(event.at), 1.0)
         return
     failed: set[str] = set()
     if counter.measure == "deliveries":
         failed = {event.decision_id for event in ledger.heard(agent, counter.events, since)}
     for contact in ledger.sent(agent, since):
-        if contact.action in fresh and contact.decision_id not in failed:
-            cost = revision.actions[revision.index(contact.action)].cost
+        name = contact.action if revision.agent.supplied is None else ANY
+        if name in fresh and contact.decision_id not in failed:
+            cost = revision.actions[revision.index(name)].cost
             amount = cost if counter.measure == "cost" else 1.0
             yield Charge(counter.name, counter.bucket(contact.at), amount)

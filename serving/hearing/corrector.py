@@ -111,7 +111,7 @@ class Corrector:
         self, ledger: Ledger, decision: Decision, event: OutcomeEvent, correction: Correction
     ) -> tuple[Counter[str], dict[str, int]]:
         """Give back what an outcome had used; return what counts no more, and what still does."""
-        revision = self.agents.revision(ledger, decision.revision)
+        revision = self.agents.deciding(ledger, decision)
         if correction.properties is not None:
             check_amounts(revision.agent, replace(event, properties=correction.properties))
         told = ledger.delivery(decision.decision_id)

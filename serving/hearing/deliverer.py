@@ -79,7 +79,7 @@ class Deliverer:
         if state == "released":
             self.give_back(ledger, stored, "released", now, "released by its sender")
             return Delivered(decision_id, "released", False)
-        revision = self.agents.revision(ledger, decision.revision)
+        revision = self.agents.deciding(ledger, decision)
         late = None if told is None else _confirm(ledger, decision, revision, told, now)
         self._settle(ledger, stored, revision, "delivered", {}, now, late=late)
         return Delivered(decision_id, "delivered", False)
@@ -97,7 +97,7 @@ class Deliverer:
             why: in words, for the log.
         """
         decision = stored.decision
-        revision = self.agents.revision(ledger, decision.revision)
+        revision = self.agents.deciding(ledger, decision)
         contact = decision.contact(revision.actions[decision.action])
         assert contact is not None, "only what sends something is given back"
         events = ledger.standing_events(decision.decision_id)

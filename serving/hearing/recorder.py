@@ -132,7 +132,7 @@ class Recorder:
         self, ledger: Ledger, request: OutcomeRequest, decision: Made, at: datetime
     ) -> Recorded:
         """Record an event of a decision: what it counts for, and what it uses or gives back."""
-        revision = self.agents.revision(ledger, decision.revision)
+        revision = self.agents.deciding(ledger, decision)
         require_word(request.outcome, revision.signals, f"agent {decision.agent!r} does not hear")
         event = event_of(request, not_before(decision, at), decision)
         check_amounts(revision.agent, event)

@@ -113,7 +113,7 @@ class _Run:
         opened = {block.number for block in manifest.blocks if block.closes}
         for entry in _entries(self._ledger, manifest.through):
             changed.add(block_of(entry.position))
-            if entry.kind == "erasure":
+            if entry.kind == "erasure" and "customer" in entry.body:
                 self._erased.add(entry.body["customer"])
             spoken_of = self._spoken_of(entry)
             if spoken_of is not None and spoken_of not in opened:

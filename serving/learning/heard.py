@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from agents.errors import LogError
+from serving.ledger import Entry
 
 Body = Mapping[str, Any]
 """A decision as it is stored, which `LedgerReader.whole` completes."""
@@ -70,6 +71,9 @@ class Heard(NamedTuple):
         lost: the outcomes that count once less.
         withdrawn: of a contact that was not made after all, by outcome how many counted until
             now, and when the first heard of them happened; None if it was made.
+        entry: as it was read.
+        decision: the position of the decision that it is, or that it is about, whether that
+            matters to a rate or not; None if there is none.
     """
 
     position: int
@@ -78,3 +82,5 @@ class Heard(NamedTuple):
     outcomes: tuple[str, ...] | None = None
     lost: tuple[Lost, ...] = ()
     withdrawn: Mapping[str, tuple[int, datetime]] | None = None
+    entry: Entry | None = None
+    decision: int | None = None

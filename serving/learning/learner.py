@@ -19,7 +19,7 @@ from policies.registry import create_policy, load_policy
 from policies.snapshot import Manifest
 from policies.teaching.warm import begin_from
 from serving.learning.listener import HEARD, Listener
-from serving.learning.pupils import AnyPupil, pupil_of
+from serving.learning.pupils import AnyPupil, follow, pupil_of
 from serving.learning.snapshots import SnapshotFolder
 from serving.ledger import Entry, LedgerReader
 
@@ -50,7 +50,7 @@ class Learner:
     """Learns all agents of one ledger.
 
     Args:
-        every_s: least seconds between two snapshots of one agent.
+        every_s: least seconds between two snapshots of one agent that does not say so itself.
         also: is given the position after which entries were read, and the entries.
     """
 
@@ -130,7 +130,7 @@ class Learner:
         now = time.monotonic()
         ids = []
         for name, pupil in self.pupils.items():
-            due = now - self._published_at.get(name, -self.every_s) >= self.every_s
+            due = now - self._published_at.get(name, float("-inf")) >= self._span_of(pupil)
             if pupil.position > pupil.published and (due or force):
                 self._published_at[name] = now
                 try:
@@ -140,6 +140,11 @@ class Learner:
         self._mark(now, force=force)
         self._mark_read(now, force=force)
         return ids
+
+    def _span_of(self, pupil: AnyPupil) -> float:
+        """Return the least seconds between two snapshots of a pupil."""
+        said = pupil.revision.agent.policy.publish_every
+        return self.every_s if said is None else said.total_seconds()
 
     def _mark(self, now: float, *, force: bool) -> None:
         """Note how far nothing of the log is needed any more, for the ledger to be pruned."""
@@ -185,7 +190,7 @@ class Learner:
     def _go_on(self, before: AnyPupil, revision: Revision, position: int) -> AnyPupil:
         """Return the pupil that goes on in another's place under another revision."""
         pupil = pupil_of(self._listener, revision, before.under(revision), position)
-        pupil.teacher.follow(before.teacher)
+        follow(pupil, before)
         pupil.published = before.published
         if pupil.policy.name == before.policy.name:
             pupil.lessons = before.lessons

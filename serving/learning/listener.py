@@ -55,6 +55,10 @@ class Listener:
         Raises:
             LogError: it is about no decision.
         """
+        place = entry.position if entry.kind == "decision" else places.get(_followed(entry))
+        return self._heard(entry, places)._replace(entry=entry, decision=place)
+
+    def _heard(self, entry: Entry, places: Mapping[str, int]) -> Heard:
         body, place = entry.body, entry.position
         match entry.kind:
             case "decision":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 
 from agents.revision import Revision
 from policies.base import Policy
@@ -16,8 +17,41 @@ from policies.teaching.watch import Decided
 from serving.learning.heard import Heard
 from serving.learning.listener import Listener
 
-D = TypeVar("D", bound=Decided)
+D = TypeVar("D")
+W = TypeVar("W", bound=Decided)
 L = TypeVar("L")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Telling(Protocol[T_co]):
+    """A teacher, as far as it matters not how it comes to its lessons."""
+
+    silent: bool
+
+    @property
+    def since(self) -> int | None:
+        """The position from which the log must be read again to know what is waiting."""
+
+    def due(self, at: datetime) -> bool:
+        """Say whether anything falls due by an instant."""
+
+    def until(self, at: datetime) -> Iterator[T_co]:
+        """Yield what the log's clock has made due when it comes to an instant."""
+
+    def follow(self, other: Any) -> None:
+        """Go on where another of its kind has come to."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the state as plain values for JSON."""
+
+    def restore(self, facts: Mapping[str, Any]) -> int | None:
+        """Take up `facts`; return the position from which the log is to be read again."""
+
+    def known(self, position: int) -> object:
+        """Return what is kept of a decision, None if nothing is."""
+
+    def forget(self) -> None:
+        """Drop what is kept of decisions that can be read again."""
 
 
 class Pupil(ABC, Generic[D, L]):
@@ -44,12 +78,12 @@ class Pupil(ABC, Generic[D, L]):
         self.teacher = self._teacher()
 
     @abstractmethod
-    def _teacher(self) -> Drip[D, L]:
+    def _teacher(self) -> Telling[L]:
         """Return a teacher that knows nothing yet."""
 
     @abstractmethod
-    def _read(self, position: int) -> D | None:
-        """Read a decision again, None if it is gone."""
+    def _own(self, heard: Heard, decided: D) -> Iterator[L]:
+        """Yield what an entry teaches itself."""
 
     @abstractmethod
     def _understand(self, heard: Heard) -> D | None:
@@ -115,7 +149,17 @@ class Pupil(ABC, Generic[D, L]):
             return load_policy(self.policy.name, state, revision)
         return succeed(self.policy, revision)
 
-    def _own(self, heard: Heard, decided: D) -> Iterator[L]:
+
+class DripPupil(Pupil[W, L]):
+    """Learns rates of outcomes, as they are heard and as time passes without them."""
+
+    teacher: Drip[W, L]
+
+    @abstractmethod
+    def _read(self, position: int) -> W | None:
+        """Read a decision again, None if it is gone."""
+
+    def _own(self, heard: Heard, decided: W) -> Iterator[L]:
         """Yield what an entry teaches itself."""
         if heard.withdrawn is not None:
             yield from self.teacher.withdrawn(decided, heard.withdrawn)

@@ -1,4 +1,4 @@
-"""The two kinds of pupils: of learners that take lessons, and of learners that take tables."""
+"""The kinds of pupils: of learners that take lessons, that take tables, and of loops."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from policies.teaching.notes import Note, Noted, NoteDrip, tables_of
 from policies.teaching.teacher import Teacher
 from serving.learning.heard import Body, Heard
 from serving.learning.listener import Listener
-from serving.learning.pupil import Pupil
+from serving.learning.pupil import DripPupil
+from serving.learning.wait_pupil import WaitPupil
 
 _TOGETHER = 5_000  # lessons that are learned at once, at the most
 
 
-class LessonPupil(Pupil[Logged, Lesson]):
+class LessonPupil(DripPupil[Logged, Lesson]):
     """Learns entry by entry; decisions are read again from the ledger."""
 
     def _teacher(self) -> Teacher:
@@ -55,7 +56,7 @@ class LessonPupil(Pupil[Logged, Lesson]):
                 self.lessons += len(told)
 
 
-class TablePupil(Pupil[Note, Noted]):
+class TablePupil(DripPupil[Note, Noted]):
     """Learns many entries together; of decisions whose windows are open, notes are kept."""
 
     def __init__(
@@ -110,10 +111,21 @@ class TablePupil(Pupil[Note, Noted]):
             cast("TableLearner", self.policy).learn_table(*tables)
 
 
-AnyPupil = LessonPupil | TablePupil
+AnyPupil = LessonPupil | TablePupil | WaitPupil
 
 
 def pupil_of(listener: Listener, revision: Revision, policy: Policy, position: int) -> AnyPupil:
     """Return a pupil for a policy, of the kind that suits it; arguments as of `Pupil`."""
+    if revision.agent.supplied is not None:
+        return WaitPupil(listener, revision, policy, position)
     kind = TablePupil if isinstance(policy, TableLearner) else LessonPupil
     return kind(listener, revision, policy, position)
+
+
+def follow(pupil: AnyPupil, before: AnyPupil) -> None:
+    """Let a pupil's teacher go on where that of another has come to, if it is of its kind."""
+    if isinstance(pupil, WaitPupil):
+        if isinstance(before, WaitPupil):
+            pupil.teacher.follow(before.teacher)
+    elif not isinstance(before, WaitPupil):
+        pupil.teacher.follow(before.teacher)

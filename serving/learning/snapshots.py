@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,6 +84,14 @@ class SnapshotFolder:
             return False
         path.unlink()
         return True
+
+    def written_at(self, agent: str, name: str) -> datetime | None:
+        """Return when a snapshot was written (UTC), None if it is gone."""
+        try:
+            written = self._path(agent, name).stat().st_mtime
+        except OSError:
+            return None
+        return datetime.fromtimestamp(written, UTC)
 
     def latest(self, agent: str) -> str | None:
         """Return the id of the newest snapshot of an agent, usable or not."""

@@ -18,6 +18,7 @@ from serving.ledger.database import Database, Moment
 from serving.ledger.deliveries import Deliveries, DeliveryReader
 from serving.ledger.elsewhere import Elsewhere
 from serving.ledger.keys import ApiKeys, KeyReader
+from serving.ledger.one_agent import OneAgent, OneAgentReader
 from serving.ledger.pending import Pending, PendingReader
 from serving.ledger.persons import PersonReader, Persons
 from serving.ledger.pruning import Pruning
@@ -43,8 +44,8 @@ class Written(NamedTuple):
 
 
 class LedgerReader(
-    RevisionReader, PersonReader, CorrectionReader, DeliveryReader, PendingReader, BulkReader,
-    SuppressionReader, AuditReader, KeyReader,
+    RevisionReader, PersonReader, OneAgentReader, CorrectionReader, DeliveryReader, PendingReader,
+    BulkReader, SuppressionReader, AuditReader, KeyReader,
 ):  # fmt: skip
     """Reading the ledger; safe beside a writer in another process.
 
@@ -69,8 +70,8 @@ class LedgerReader(
 
 
 class Ledger(
-    Bulk, Audits, ApiKeys, Persons, Corrections, Deliveries, Pending, Suppressions, Elsewhere,
-    Pruning, LedgerReader,
+    Bulk, Audits, ApiKeys, Persons, OneAgent, Corrections, Deliveries, Pending, Suppressions,
+    Elsewhere, Pruning, LedgerReader,
 ):  # fmt: skip
     """Reading and writing; used by one thread at a time."""
 

@@ -197,6 +197,7 @@ class Log(LogReader, Past):
         closes: datetime,
         arbitration: Mapping[str, Any] | None = None,
         shadow: Mapping[str, Any] | None = None,
+        deferred: bool = False,
     ) -> int:
         """Append a decision and its contact; return its position.
 
@@ -207,15 +208,18 @@ class Log(LogReader, Past):
             request: the fingerprint of the request.
             arbitration: how it was settled which agent decides, if several were asked.
             shadow: what the agent's shadow would have decided, if it has one.
+            deferred: whether the contact is only reserved, and may yet not be made.
             closes: when its last outcome window ends, before which it is never pruned.
         """
         record = pack(decision)
-        if not self.action_ids(decision.revision):
+        if "actions" not in record and not self.action_ids(decision.revision):
             record["actions"] = decision.actions
         if arbitration is not None:
             record["arbitration"] = arbitration
         if shadow is not None:
             record["shadow"] = shadow
+        if deferred:
+            record["deferred"] = True
         aged_from = decision.at if contact is None else contact.at
         customer = decision.context.customer
         return self.append(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from agents.decisions import Decision, features_record
 
 
@@ -18,7 +20,7 @@ def pack(decision: Decision) -> dict[str, Any]:
     It writes instants as text, NaN as null, and contacts and events as objects of their fields.
     """
     context = decision.context
-    return {
+    record = {
         "decision_id": decision.decision_id,
         "agent": decision.agent,
         "revision": decision.revision,
@@ -43,6 +45,11 @@ def pack(decision: Decision) -> dict[str, Any]:
         "expected": decision.expected,
         "send_at": decision.send_at,
     }
+    if context.supplied is not None:  # written once, and never read on the way
+        content = orjson.Fragment(context.supplied.content)
+        record["supplied"] = context.supplied.to_record(content)
+        record["actions"] = decision.actions
+    return record
 
 
 def pack_mask(reasons: Sequence[str | None]) -> dict[str, list[int]]:

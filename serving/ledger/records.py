@@ -54,6 +54,7 @@ class Made(NamedTuple):
     Args:
         action: position of the drawn action.
         send_at: when the contact reaches the customer (UTC), None for `none`.
+        actions: ids of the actions that were offered, empty if they are those of the revision.
     """
 
     decision_id: str
@@ -63,6 +64,7 @@ class Made(NamedTuple):
     customer: str
     action: int
     send_at: datetime | None
+    actions: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
@@ -71,7 +73,7 @@ class Made(NamedTuple):
         return cls(
             record["decision_id"], parse_instant(record["at"]), record["agent"],
             record["revision"], record["customer"], record["action"],
-            None if sent is None else parse_instant(sent),
+            None if sent is None else parse_instant(sent), tuple(record.get("actions", ())),
         )  # fmt: skip
 
     def contact(self, action: Action) -> Contact | None:

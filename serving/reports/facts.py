@@ -28,6 +28,10 @@ class Facts:
     costs: tuple[float, ...]
     order: Mapping[str, int]
 
+    def cost(self, action: int) -> float:
+        """Return what an action costs; those that come with requests all cost the same."""
+        return self.costs[min(action, len(self.costs) - 1)]
+
 
 class Past:
     """Answers from a ledger.

@@ -144,7 +144,7 @@ class Totals:
         action.decisions += 1
         action.propensity += propensity
         action.explored += explored
-        action.reward -= facts.costs[index]
+        action.reward -= facts.cost(index)
         if index == 0:
             total.nothing[body["reason"]] += 1
         _add_bars(total, reasons, facts.order)
@@ -157,7 +157,7 @@ class Totals:
         if stored is None:
             return  # it followed nothing, or what it followed has been removed
         decision, facts = stored, self._past.facts(stored.revision)
-        revision: Revision = facts.revision
+        revision: Revision = facts.revision.offering(stored.actions)
         action = revision.actions[decision.action]
         worth, count = [], []
         for until in (position - 1, position):

@@ -27,6 +27,7 @@ MOST_HEADER_BYTES = 16 * 1024
 
 _FAILURES = 10.0  # a second, after a first 100
 _BEARER = b"bearer "
+_KEY_HEADERS = frozenset({b"x-api-key", b"ocp-apim-subscription-key"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({b"", b"same-origin", b"none"})
 
@@ -64,7 +65,7 @@ def _look(headers: list[tuple[bytes, bytes]]) -> _Seen:
         elif name == b"authorization":
             bearer = value[:7].lower() == _BEARER
             tokens += (value[7:].strip() if bearer else b"",)
-        elif name == b"x-api-key":
+        elif name in _KEY_HEADERS:
             tokens += (value,)
         elif name == b"content-length" and value.isdigit():
             length = max(length, int(value))
@@ -153,7 +154,10 @@ class Door:
             return _too_many("Too many requests without a valid key", wait_s)
         challenge = 'Bearer realm="nextbest"'
         if not seen.tokens:
-            detail = "expected an API key: 'Authorization: Bearer nb_...', or X-API-Key"
+            detail = (
+                "expected an API key: 'Authorization: Bearer nb_...', X-API-Key or"
+                " Ocp-Apim-Subscription-Key"
+            )
         elif len(seen.tokens) > 1:
             detail = f"expected one API key, got {len(seen.tokens)}"
         elif held is not None:

@@ -17,6 +17,8 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 SMALL = 64 * 1024
 LARGE = 16 * 1024 * 1024
+ACTIONS = 256 * 1024
+"""Bytes of a body that may hold fifty actions with their features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,44 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/agents/{name}/funnel"): Rule("evaluate"),
     ("GET", "/v1/customers/{customer:path}"): Rule("evaluate"),
     ("DELETE", "/v1/customers/{customer:path}"): Rule("erase"),
+    ("POST", "/personalizer/v1.0/rank"): Rule("decide", ACTIONS),
+    ("POST", "/personalizer/v1.0/events/{event_id}/reward"): Rule("outcomes"),
+    ("POST", "/personalizer/v1.0/events/{event_id}/activate"): Rule("outcomes"),
+    ("POST", "/loops/{agent}/personalizer/v1.0/rank"): Rule("decide", ACTIONS),
+    ("POST", "/loops/{agent}/personalizer/v1.0/events/{event_id}/reward"): Rule("outcomes"),
+    ("POST", "/loops/{agent}/personalizer/v1.0/events/{event_id}/activate"): Rule("outcomes"),
+    ("POST", "/personalizer/{version}/rank"): Rule("decide", ACTIONS),
+    ("POST", "/personalizer/{version}/events/{event_id}/reward"): Rule("outcomes"),
+    ("POST", "/personalizer/{version}/events/{event_id}/activate"): Rule("outcomes"),
+    ("POST", "/personalizer/{version}/multislot/rank"): Rule("decide", ACTIONS),
+    ("POST", "/personalizer/{version}/multislot/events/{event_id}/reward"): Rule("outcomes"),
+    ("POST", "/personalizer/{version}/multislot/events/{event_id}/activate"): Rule("outcomes"),
+    ("GET", "/personalizer/{version}/configurations/service"): Rule("evaluate"),
+    ("PUT", "/personalizer/{version}/configurations/service"): Rule("configure"),
+    ("GET", "/personalizer/{version}/configurations/policy"): Rule("evaluate"),
+    ("GET", "/personalizer/{version}/status"): Rule("decide"),
+    ("GET", "/personalizer/{version}/logs/properties"): Rule("evaluate"),
+    ("DELETE", "/personalizer/{version}/logs"): Rule("erase"),
+    ("GET", "/personalizer/{version}/model"): Rule("evaluate"),
+    ("GET", "/personalizer/{version}/model/properties"): Rule("evaluate"),
+    ("POST", "/loops/{agent}/personalizer/{version}/rank"): Rule("decide", ACTIONS),
+    ("POST", "/loops/{agent}/personalizer/{version}/events/{event_id}/reward"): Rule("outcomes"),
+    ("POST", "/loops/{agent}/personalizer/{version}/events/{event_id}/activate"): Rule("outcomes"),
+    ("POST", "/loops/{agent}/personalizer/{version}/multislot/rank"): Rule("decide", ACTIONS),
+    ("POST", "/loops/{agent}/personalizer/{version}/multislot/events/{event_id}/reward"): Rule(
+        "outcomes"
+    ),
+    ("POST", "/loops/{agent}/personalizer/{version}/multislot/events/{event_id}/activate"): Rule(
+        "outcomes"
+    ),
+    ("GET", "/loops/{agent}/personalizer/{version}/configurations/service"): Rule("evaluate"),
+    ("PUT", "/loops/{agent}/personalizer/{version}/configurations/service"): Rule("configure"),
+    ("GET", "/loops/{agent}/personalizer/{version}/configurations/policy"): Rule("evaluate"),
+    ("GET", "/loops/{agent}/personalizer/{version}/status"): Rule("decide"),
+    ("GET", "/loops/{agent}/personalizer/{version}/logs/properties"): Rule("evaluate"),
+    ("DELETE", "/loops/{agent}/personalizer/{version}/logs"): Rule("erase"),
+    ("GET", "/loops/{agent}/personalizer/{version}/model"): Rule("evaluate"),
+    ("GET", "/loops/{agent}/personalizer/{version}/model/properties"): Rule("evaluate"),
     ("POST", "/v1/exports"): Rule("evaluate"),
     ("GET", "/v1/exports"): Rule("evaluate"),
     ("POST", "/v1/keys"): Rule("admin"),
@@ -74,6 +114,10 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/audit"): Rule("admin"),
 }
 """By method and path as its router has it; the name of a part in braces does not matter."""
+
+
+API = ("/v1/", "/personalizer/", "/loops/")
+"""How the paths of the API begin; the others are probes and documents."""
 
 
 class Scopes:

@@ -107,6 +107,14 @@ class Numbers:
             for guardrail, count in tally.barred().items():
                 barred.add_metric([agent, guardrail], count)
         yield barred
+        dangling = CounterMetricFamily(
+            "nextbest_dangling",
+            "Rewards and activations of a loop's events that are unknown, or were given back.",
+            labels=["agent", "report", "state"],
+        )
+        for labels, count in sorted(self._meters.dangling.items()):
+            dangling.add_metric(list(labels), count)
+        yield dangling
         yield CounterMetricFamily(
             "nextbest_replayed", "Decisions answered from the ledger.", value=self._meters.replayed
         )

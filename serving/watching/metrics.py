@@ -191,6 +191,7 @@ class Meters:
         commits: seconds of the ledger's commits.
         http: by method, route and status, seconds of requests.
         agents: by name.
+        dangling: by loop, what was reported, and what became of it, reports that came for nothing.
     """
 
     queue: Histogram = field(default_factory=Histogram)
@@ -202,6 +203,7 @@ class Meters:
     commits: Histogram = field(default_factory=Histogram)
     http: dict[tuple[str, str, int], Histogram] = field(default_factory=dict)
     agents: dict[str, Tally] = field(default_factory=dict)
+    dangling: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def decided(self, decision: Decision, watch: Stopwatch, *, replayed: bool) -> None:
         """Count a decision that is durable now."""

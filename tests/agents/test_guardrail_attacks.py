@@ -17,6 +17,7 @@ from agents.context import Contact, Context, PastEvent
 from agents.load import load_workspace
 from agents.memory import Memory
 from agents.revision import Revision
+from agents.supplied import supply
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -222,6 +223,9 @@ def test_a_rule_bars_nothing_that_it_does_not_own_to(example: str, noon: datetim
         ]
         for contacts in ([], sorted(past, key=lambda contact: contact.at)):
             context = Context("ann", noon, {}, tuple(contacts), tuple(events[: len(contacts)]))
+            if revision.agent.supplied is not None:
+                listed = supply([], {name: [] for name in revision.action_ids[1:]})
+                context = replace(context, supplied=listed)
             moment, allowed = revision.moment(context), [True] * len(revision.actions)
             for rule in revision.guardrails:
                 assert {i for bar in rule.bars(moment) for i in bar.actions} <= set(rule.actions)

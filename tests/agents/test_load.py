@@ -207,8 +207,8 @@ def test_a_wrong_agent_is_refused_with_its_place(
          " did you mean 'frequency_cap'?"),
         ("rule: frequency_cap, ", "", "cap:", "at guardrails.cap: 'rule' is missing; it says what"
          " it limits, as in 'rule: frequency_cap'"),
-        ("frequency_cap", "7", "cap:", "at guardrails.cap: unknown rule '7'; use one of: budget,"
-         " cooldown, eligibility, escalation"),
+        ("frequency_cap", "7", "cap:", "at guardrails.cap: unknown rule '7'; use one of:"
+         " action_suppression, budget, cooldown, eligibility, escalation"),
         ("max: 3", "max: -1", "max", "at guardrails.cap.max: expected greater than or equal to 0,"
          " got -1"),
         ("max: 3", "max: 3.5", "max", "at guardrails.cap.max: expected a whole number, got 3.5"),

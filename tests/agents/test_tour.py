@@ -18,6 +18,7 @@ customer:
   status: {type: category, values: [basic, silver, gold]}
   stay_begins: {type: instant}
   spend: {type: number}
+  age: {type: integer}
   first_name: {type: text}
   language: {type: category, values: [de, en]}
   consent_email: {type: boolean}
@@ -37,6 +38,16 @@ MORE_OFFERS = """\
   stay: {kind: retention, channels: [push, call], variants: {v: {text: Stay}}}
 """
 
+LOOP = """\
+agent: rank
+supplied: {channel: app}
+outcomes: {reward: {value: {property: value, min: 0, max: 1, typical: 1}, window: 1h}}
+policy: {learner: first}
+always_act: true
+holdout: {control: 0, random: 0}
+"""
+SUPPLIED = "rule: action_suppression"
+
 
 def blocks() -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", TOUR.read_text(encoding="utf-8"), re.DOTALL)
@@ -44,7 +55,9 @@ def blocks() -> list[str]:
 
 def test_the_examples_of_the_tour_make_a_workspace_that_loads() -> None:
     tops = {text.split(":")[0]: text for text in blocks() if "rule:" not in text}
-    rules = "".join(indent(text, "  ") for text in blocks() if "rule:" in text)
+    rules = "".join(
+        indent(text, "  ") for text in blocks() if "rule:" in text and SUPPLIED not in text
+    )
     assert set(tops) == {"channels", "arbitration", "outcomes", "offers"}
     shared = HEAD + tops["channels"] + MORE_CHANNELS + tops["arbitration"]
     workspace = parse_workspace(read_yaml(shared, "workspace.yaml"))
@@ -53,3 +66,10 @@ def test_the_examples_of_the_tour_make_a_workspace_that_loads() -> None:
     revision = compile_agent(text, "upsell.yaml", workspace)
     assert "suite/view@email#morning" in revision.action_ids
     assert len(revision.agent.guardrails) == 12
+
+
+def test_the_rules_of_the_tour_for_supplied_actions_make_a_loop_that_loads() -> None:
+    (rules,) = (indent(text, "  ") for text in blocks() if SUPPLIED in text)
+    workspace = parse_workspace(read_yaml(f"{HEAD}channels: {{app: {{}}}}\n", "workspace.yaml"))
+    revision = compile_agent(f"{LOOP}guardrails:\n{rules}", "rank.yaml", workspace)
+    assert len(revision.agent.guardrails) == rules.count(SUPPLIED) == 3

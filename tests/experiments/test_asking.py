@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from agents.errors import LogError, UnknownNameError
-from experiments.asking import Asker, Rows, by_segment, difference, parts_of
+from agents.errors import LogError, StateError, UnknownNameError
+from experiments.asking import Asker, Rows, by_segment, difference, differences, parts_of
 from experiments.asking.segments import labels_of
+from experiments.asking.tables import differences_table
 from experiments.commands import app
+from experiments.diagnostics import Health
 from experiments.evaluate import Question
 from experiments.logs import LoggedDecisions
+from experiments.report import to_text, verdict_lines
 from experiments.targets import logged_target, none_target, uniform_target
 from experiments.targets.asked import Source, read_target
 from experiments.weighing import Weighed
@@ -173,7 +179,12 @@ def test_a_stream_gives_the_same_values_and_refuses_what_it_cannot() -> None:
 def test_learners_are_judged_on_what_they_have_not_seen(folder: Path) -> None:
     learned = ("--policy", "hybrid_thompson:tau=.3", "--policy", "incumbent", "--force")
     result = run(folder, *learned, "--at-once", "--blocks", "3")
-    assert "learners were taught on what had closed before" in result.output
+    said = " ".join(result.output.split())
+    assert "learners went on learning block by block" in said
+    assert "answers each of at most 3 blocks of time as taught by what had closed" in said
+    assert "stands still" not in said
+    once = " ".join(run(folder, *learned, "--at-once", "--blocks", "2").output.split())
+    assert "taught once and then stands still" in once
     assert "hybrid_thompson:tau=.3" in result.output
     assert run(folder, *learned, "--progressive", "--at-once").exit_code == 0
 
@@ -185,6 +196,8 @@ def test_names_that_are_wrong_are_refused(folder: Path) -> None:
         run(SAMPLE, "--policy", "incumbent")
     with pytest.raises(UnknownNameError, match="no setting 'tua'; did you mean 'tau'"):
         run(folder, "--policy", "hybrid_thompson:tua=1")
+    with pytest.raises(StateError, match="there is no file rules.yaml"):
+        run(folder, "--policy", "rules.yaml")
     with pytest.raises(ValueError, match="expected settings as NAME=VALUE"):
         run(folder, "--policy", "hybrid_thompson:tau")
 
@@ -220,3 +233,63 @@ def test_a_policy_that_shares_nothing_with_a_segment_spoils_no_other(make_log: M
     assert not found.refused
     assert [len(each.estimates) for each in found.evaluations] == [1, 0]
     assert not found.evaluations[1].verdict.supported
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "experiments.asking.command.read_log", lambda *_, **__: pytest.fail("it was read")
+    )
+    with pytest.raises(StateError, match=r"--html: there is no folder .* to write a.html to"):
+        run(SAMPLE, "--html", tmp_path / "none" / "a.html")
+    with pytest.raises(StateError, match="--html: expected a file to write, got the folder"):
+        run(SAMPLE, "--html", tmp_path)
+
+
+def test_a_log_of_control_alone_is_told_as_such(folder: Path, table: pa.Table) -> None:
+    closed = table.filter(pc.is_valid(table["closed_at"]))
+    control = closed.filter(pc.equal(closed["group"], "control"))
+    pq.write_table(control, folder / "decisions.parquet")
+    message = f"got none; the closed ones are {len(control)} of control: nothing was drawn"
+    with pytest.raises(LogError, match=message):
+        run(folder)
+    with pytest.raises(LogError, match="expected closed decisions of random, got none"):
+        run(folder, "--group", "random")
+    gate = CliRunner().invoke(app, ["gate", str(folder), "--candidate", "uniform"])
+    assert message in gate.stderr
+
+
+def test_what_is_true_of_the_log_is_said_once(make_log: MakeLog) -> None:
+    log = make_log(2_000, 6)
+    features = [{**each["features"]} for each in log.contexts]
+    for row, each in enumerate(features):
+        each["b"] += row >= 1_000
+    contexts = np.array([{"features": each, "contacts": []} for each in features], dtype=object)
+    moved = replace(log, contexts=contexts)
+    found = [
+        question.answer(name, ["snips"])
+        for name, target in (("uniform", uniform_target), ("logged", logged_target))
+        for question in [
+            Question(Weighed(moved, target(moved)), health=Health.of(moved))
+        ]
+    ]  # fmt: skip
+    lines = [line for line in verdict_lines(found) if "halves of the log" in line]
+    (line,) = lines
+    assert line.startswith("warning: Between the halves of the log the mean of 'b' moved by 0.")
+    (single,) = [line for line in verdict_lines(found[:1]) if "halves of the log" in line]
+    assert single.startswith("warning: uniform: Between")
+
+
+def test_all_amounts_of_a_table_have_the_same_digits(make_log: MakeLog) -> None:
+    log = make_log(4_000, 1)
+    inside = {name: question(log, target(log)) for name, target in
+              (("uniform", uniform_target), ("logged", logged_target))}  # fmt: skip
+    found = differences(inside, ["snips", "ips"], dict.fromkeys(inside, True))
+    great = (replace(found[0], value=1.5, high=2.0), *found[1:])
+    text = to_text(differences_table(great, "EUR"))
+    assert "+1,500" in text
+    assert "." not in text
+    assert "." in to_text(differences_table(tuple(
+        replace(each, value=0.1, low=0.0, high=0.2) for each in found
+    ), "EUR"))  # fmt: skip

@@ -12,23 +12,28 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from agents.errors import DocumentError, LogError, StateError
+from agents.errors import DocumentError, LogError, StateError, UnknownNameError
 from agents.revision import Revision
 from agents.spec import Outcome as OutcomeSpec
 from agents.units import parse_duration
+from experiments.evaluate import evaluate
 from experiments.gate.breaches import Breaches, unasked
 from experiments.gate.canary import Canary, watch
 from experiments.gate.criteria import CanaryCriteria, Criteria, read_criteria
 from experiments.gate.judging import Judgement, judge
-from experiments.gate.report import canary_parts
+from experiments.gate.report import canary_parts, judgement_parts, judgement_record
 from experiments.gate.share import share_of
 from experiments.gate.subject import read_subject
 from experiments.gate.verdict import Criterion, Outcome, Role, outcome_of
 from experiments.logs import LoggedDecisions
+from experiments.report import to_text
 from experiments.tracking import open_tracking
 from experiments.training import sealed
 from nextbest import app
 from policies.hybrid import HybridThompson
+from policies.uniform import Uniform
+from simulators.rollout import rollout
+from simulators.worlds import create_world
 
 MakeLog = Callable[..., LoggedDecisions]
 BOUGHT = OutcomeSpec(value=80.0, window=parse_duration("7d"), metric="guardrail")
@@ -73,7 +78,11 @@ def test_an_equal_one_is_promoted_as_seldom_as_promised(make_log: MakeLog) -> No
 
 
 def test_the_same_policy_cannot_be_told_apart(make_log: MakeLog, market: Any) -> None:
-    assert made(make_log, market, 1, 0.0).outcome is Outcome.UNKNOWN
+    found = made(make_log, market, 1, 0.0)
+    assert found.outcome is Outcome.UNKNOWN
+    (row,) = found.missing
+    assert row.words == "the two choose alike in all 4,000 decisions."
+    assert row.needed.startswith("A candidate that chooses otherwise")
 
 
 def test_false_propensities_are_no_evidence(make_log: MakeLog, market: Any) -> None:
@@ -173,7 +182,11 @@ def test_a_canary_is_promoted_taken_back_or_watched() -> None:
     assert canary(1, -0.8).outcome is Outcome.ROLLBACK
     assert canary(1, -1.0).outcome is Outcome.ROLLBACK  # it has no conversion of its own
     assert canary(1, 0.0, harm=5.0).outcome is Outcome.ROLLBACK
-    assert canary(1, 1.0, 200).outcome is Outcome.CONTINUE
+    early = canary(1, 1.0, 200)
+    assert early.outcome is Outcome.CONTINUE
+    assert "more decisions like these" in early.needed
+    assert f"needed: {early.needed}" in to_text(*canary_parts(early, "EUR"))
+    assert canary(1, 1.0).needed == ""
 
 
 def test_a_canary_that_breaks_a_rule_goes_back() -> None:
@@ -254,8 +267,12 @@ def test_criteria_are_read_and_checked(tmp_path: Path) -> None:
     file.write_text("alpha: 0.7\n")
     with pytest.raises(DocumentError, match="gate.yaml:1:1: at alpha: expected less than 0.5"):
         read_criteria(file)
-    with pytest.raises(StateError, match="cannot be read"):
+    with pytest.raises(StateError, match=r"none.yaml cannot be read: No such file or directory$"):
         read_criteria(tmp_path / "none.yaml")
+    for less in ("ess: 10\n", "conversions: 5\n", "unsupported: 0.5\n"):  # than evaluate asks for
+        file.write_text(less)
+        with pytest.raises(DocumentError, match="expected (greater|less) than or equal to"):
+            read_criteria(file)
 
 
 def test_the_command_says_by_its_exit_code_and_records_all(folder: Path, runs: Path) -> None:
@@ -267,7 +284,7 @@ def test_the_command_says_by_its_exit_code_and_records_all(folder: Path, runs: P
     experiment = client.get_experiment_by_name("gates")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
-    assert run.data.tags["outcome"] == "cannot tell"
+    assert run.data.tags["outcome"] == "not enough evidence"
     assert run.data.params["command"] == "nextbest gate log --candidate uniform --champion logged"
     assert {"log_sha256", "criteria_sha256", "revisions", "seed"} <= run.data.params.keys()
     files = {each.path for each in client.list_artifacts(run.info.run_id)}
@@ -289,3 +306,79 @@ def test_what_cannot_be_asked_cannot_be_told(
     done = CliRunner().invoke(app, ["gate", str(folder), *words])
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_without_evidence_merit_is_not_judged_and_what_is_missing_is_said(
+    make_log: MakeLog, market: Any
+) -> None:
+    """A hundred decisions of a better candidate: whatever they seem to show, it is not told."""
+    log = make_log(100, 1)
+    best = market.best(market.read(log), log.allowed)
+    found = judge(log, best, log.distribution, Criteria())
+    assert found.outcome is Outcome.UNKNOWN
+    missing = {each.name: each for each in found.missing}
+    assert "About" in missing["effective decisions"].needed
+    assert "more decisions like these" in missing["effective decisions"].needed
+    assert "at least 30 needed" in missing["conversions that tell them apart"].words
+    told = to_text(*judgement_parts(found, "EUR"), width=200)
+    assert "not enough evidence: effective decisions: 100 decisions tell as much about" in told
+    assert "needed: About" in told
+    assert "not judged" in told
+    assert "surely -" not in told
+    assert told.rstrip().endswith("not enough evidence")
+    record = judgement_record(found)
+    assert record["differences"] == []
+    merit = [each for each in record["criteria"] if each["role"] == "merit"]
+    assert merit
+    assert all(each["found"] is None and each["passed"] is None for each in merit)
+    assert {each["name"] for each in record["missing"]} == missing.keys()
+
+
+def test_whatever_evaluate_refuses_is_missing_evidence(make_log: MakeLog, market: Any) -> None:
+    """Its value fell to a fifth in the second half: a mean of both is the value of neither."""
+    log = make_log(8_000, 2)
+    best = market.best(market.read(log), log.allowed)
+    fading = np.where(np.arange(8_000) < 4_000, 1.0, np.arange(8_000) % 5 == 0)
+    log = replace(log, reward=log.outcome_value * fading, outcome_value=log.outcome_value * fading)
+    reasons = {check.name for check in evaluate(log, best).verdict.reasons}
+    assert "Same value throughout" in reasons
+    found = judge(log, best, log.distribution, Criteria())
+    names = [each.name for each in found.missing]
+    assert {"same value throughout, candidate", "same value throughout, champion"} <= set(names)
+    assert found.outcome is Outcome.UNKNOWN
+
+
+def test_a_candidate_that_shares_no_decision_is_no_error(make_log: MakeLog) -> None:
+    log = make_log(400, 3)
+    log = log.where(log.action != 4)
+    target = np.where(log.allowed[:, [4]], np.eye(5)[4], 0.0)
+    kept = log.allowed[:, 4]
+    found = judge(log.where(kept), target[kept], log.distribution[kept], Criteria())
+    assert found.outcome is Outcome.UNKNOWN
+    needed = {each.name: each.needed for each in found.missing}
+    assert needed["effective decisions"].startswith("More decisions that resemble")
+    assert needed["conversions that tell them apart"].startswith("Decisions after which")
+
+
+def test_a_tolerated_outcome_must_be_one_of_the_agent(make_log: MakeLog) -> None:
+    log, rules = make_log(200, 1), Criteria(tolerate={"lefd": 1.0})
+    for ask in (
+        lambda: judge(log, log.distribution, log.distribution, rules, outcomes={"left": LEFT}),
+        lambda: watch(
+            replace(log, revision=np.where(np.arange(200) % 2, "new", "r1").astype(object)),
+            "new", rules, outcomes={"left": LEFT},
+        ),
+    ):  # fmt: skip
+        with pytest.raises(UnknownNameError, match="'lefd' is no outcome .*; did you mean 'left'"):
+            ask()
+
+
+def test_how_a_learner_was_taught_is_told(revision: Revision, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    world = create_world("telecom", revision, customers=100, rounds=6)
+    rollout(world, Uniform(), learn=False).write(folder, b"k")
+    subject = read_subject(folder, "incumbent", "logged")
+    assert 0 < len(subject.log) < len(read_subject(folder, "uniform", "logged").log)
+    (note,) = subject.notes
+    assert note.startswith("learners went on learning block by block")
+    assert read_subject(folder, "uniform", "logged").notes == ()

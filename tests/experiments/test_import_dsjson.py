@@ -13,9 +13,11 @@ import pytest
 import vowpal_wabbit_next as vw
 
 from agents.errors import LogError
+from agents.log import read_row
+from agents.mask import ALWAYS_ACT
 from experiments.logs import from_table
 from experiments.logs.dsjson_export import Exported, export_dsjson
-from experiments.logs.importers.base import ACTIONS_FILE, FILE, joined, log_file, write_json
+from experiments.logs.importers.base import FILE, joined, log_file
 from experiments.logs.importers.candidates import MOST_ACTIONS
 from experiments.logs.importers.dsjson import DsjsonLog
 
@@ -71,7 +73,11 @@ def test_an_event_is_a_decision(tmp_path: Path) -> None:
     assert str(log.at[0]) == "2021-02-04T16:31:29.246123"
     assert (log.decision_id[0], log.snapshot[0]) == ("e0", "model")
     assert table["kept"].to_pylist() == [None]
-    assert source.catalogue.known["tea"] == {"_tag": "tea", "j": {"hot": True}}
+    assert source.counts.learnable == 1
+    supplied = read_row(table.to_pylist()[0]).context.supplied
+    assert supplied is not None
+    assert (supplied.ids, supplied.barred, supplied.slot) == (("tea", "rye", "t.x=y"), {}, "")
+    assert supplied.content == orjson.dumps(event()["c"])
 
 
 def test_each_line_is_counted_as_what_it_is(tmp_path: Path) -> None:
@@ -127,22 +133,22 @@ def test_float32_is_put_right_and_nothing_else(tmp_path: Path) -> None:
 
 def test_an_action_that_was_not_in_the_request_is_barred(tmp_path: Path) -> None:
     table, _ = read(write(tmp_path, event(a=[2, 3], p=[0.6, 0.4])))
-    assert table["mask"].to_pylist() == [["not in the request", None, None]]
-    assert table["distribution"].to_pylist() == [[0.0, 0.6, 0.4]]
+    assert table["mask"].to_pylist() == [[ALWAYS_ACT, "not in the request", None, None]]
+    assert table["distribution"].to_pylist() == [[0.0, 0.0, 0.6, 0.4]]
+    supplied = read_row(table.to_pylist()[0]).context.supplied
+    assert supplied is not None
+    assert supplied.barred == {"tea": "not in the request"}
 
 
-def test_an_action_that_changed_is_kept_with_the_row(tmp_path: Path) -> None:
+def test_an_action_that_changes_is_in_each_row_as_it_was(tmp_path: Path) -> None:
     dearer = event(1)
     dearer["c"] = {
         **dearer["c"],
         "_multi": [{"_tag": "tea", "price": 4}, *dearer["c"]["_multi"][1:]],
     }
-    table, source = read(write(tmp_path, event(0), dearer))
-    features = [orjson.loads(text)["features"] for text in table["context"].to_pylist()]
-    assert "_multi" not in features[0]
-    assert orjson.loads(features[1]["_multi"]) == {"tea": {"_tag": "tea", "price": 4}}
-    out = exported(table, source, tmp_path)
-    assert out[1]["c"]["_multi"][0] == {"_tag": "tea", "price": 4}
+    table, _ = read(write(tmp_path, event(0), dearer))
+    out = exported(table, tmp_path)
+    assert [each["c"] for each in out] == [event(0)["c"], dearer["c"]]
 
 
 @pytest.mark.parametrize(
@@ -199,11 +205,10 @@ def test_a_million_actions_are_refused(tmp_path: Path) -> None:
         read(file)
 
 
-def exported(table: pa.Table, source: DsjsonLog, folder: Path) -> list[Event]:
+def exported(table: pa.Table, folder: Path) -> list[Event]:
     """Write a log, and return the events of its export."""
     with log_file(folder / "out" / FILE, whole=True) as part:
         part.write(table)
-    write_json(folder / "out" / ACTIONS_FILE, source.catalogue.known)
     export_dsjson(folder / "out", folder / "out.dsjson")
     return [orjson.loads(line) for line in (folder / "out.dsjson").read_bytes().splitlines()]
 
@@ -213,18 +218,15 @@ def test_what_goes_out_is_what_came_in(tmp_path: Path) -> None:
         event(0), event(1, _skipLearn=True), event(2, _label_probability=0.3), event(3, pdrop=0.5),
         event(4, a=[2, 3], p=[0.6, 0.4]),
     ]  # fmt: skip
-    table, source = read(write(tmp_path, *events))
-    out = exported(table, source, tmp_path)
-    assert out[0]["c"] == {
-        "User": {"age": 30, "plan": "gold", "likes": ["tea", "rye"]}, "tod": "am",
-        "_multi": events[0]["c"]["_multi"],
-    }  # fmt: skip
+    table, _ = read(write(tmp_path, *events))
+    out = exported(table, tmp_path)
+    assert all(each["c"] == events[0]["c"] for each in out)
     assert out[0]["a"] == [2, 1, 3]
     assert out[0]["p"] == pytest.approx([0.6, 0.1, 0.3])
     assert [each.get("_skipLearn") for each in out] == [None, True, None, None, None]
     labels = [each["_label_probability"] for each in out]
     assert labels == pytest.approx([0.6, 0.6, 0.3, 0.3, 0.6])
-    assert (out[4]["a"], out[4]["_labelIndex"], len(out[4]["c"]["_multi"])) == ([1, 2], 0, 2)
+    assert (out[4]["a"], out[4]["_labelIndex"], out[4]["p"]) == ([2, 3], 1, [0.6, 0.4])
     again, _ = read(tmp_path / "out.dsjson")
     assert again["kept"].to_pylist()[2:4] == pytest.approx([0.5, 0.5])
     assert again["reward"].equals(table["reward"])
@@ -292,7 +294,7 @@ def features(examples: list[Any]) -> list[dict[int, list[tuple[int, float]]]]:
 @pytest.mark.parametrize("name", ["coffee_example.dsjson", "dsjson_cb.json"])
 def test_samples_go_out_as_vowpal_wabbit_read_them(tmp_path: Path, name: str) -> None:
     table, source = read(DATA / name)
-    exported(table, source, tmp_path)
+    exported(table, tmp_path)
     before, after = parse(DATA / name, slots=False), parse(tmp_path / "out.dsjson", slots=False)
     assert len(before) == len(after) == source.counts.learnable
     for was, now in zip(before, after, strict=True):
@@ -304,8 +306,8 @@ def test_samples_go_out_as_vowpal_wabbit_read_them(tmp_path: Path, name: str) ->
 @needs_data
 @pytest.mark.parametrize("name", ["cookedlogs.json", "learnablelogs.json"])
 def test_samples_of_several_slots_go_out_as_they_were(tmp_path: Path, name: str) -> None:
-    table, source = read(DATA / name)
-    exported(table, source, tmp_path)
+    table, _ = read(DATA / name)
+    exported(table, tmp_path)
     before, after = parse(DATA / name, slots=True), parse(tmp_path / "out.dsjson", slots=True)
     assert len(before) == len(after) == 10
     for was, now in zip(before, after, strict=True):
@@ -339,13 +341,21 @@ def test_slots_are_decisions_of_one_customer(tmp_path: Path) -> None:
             {"_label_cost": 0.0, "_id": "s2", "_a": [0], "_p": [1.0], "_o": []},
         ],
     }  # fmt: skip
-    table, source = read(write(tmp_path, slots))
+    table, _ = read(write(tmp_path, slots))
     log = from_table(table)
     assert log.decision_id.tolist() == ["s1", "s2"]
     assert set(log.customer) == {"s1"}
     assert log.allowed[:, 1:].tolist() == [[True, True], [True, False]]
     assert [c["features"]["slot.size"] for c in log.contexts] == ["big", "small"]
     assert table["kept"].to_pylist() == [0.5, 0.5]
-    (out,) = exported(table, source, tmp_path)
+    supplied = [read_row(row).context.supplied for row in table.to_pylist()]
+    assert [each.slot for each in supplied if each is not None] == ["1", "2"]
+    assert supplied[1] is not None
+    content = orjson.loads(supplied[1].content)
+    assert content == {
+        "u": {"id": "k"}, "_multi": slots["c"]["_multi"], "slot": {"size": "small"},
+    }  # fmt: skip
+    (out,) = exported(table, tmp_path)
+    assert out["c"] == slots["c"]
     assert out["c"]["_slots"] == slots["c"]["_slots"]
     assert (out["pdrop"], out["_outcomes"][0]["_p"]) == (0.5, [0.8, 0.2])

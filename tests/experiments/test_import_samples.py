@@ -22,7 +22,7 @@ from experiments.targets import uniform_target
 
 HERE = Path(samples.__file__).parent
 MOST_BYTES = 200_000
-MADE = ("shop.csv", "columns.yaml", "shop.dsjson", "log/decisions.parquet")
+MADE = ("shop.csv", "columns.yaml", "shop.dsjson", "drinks.dsjson", "log/decisions.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,13 @@ def anew(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_are_what_the_code_makes(anew: Path) -> None:
-    for name in MADE[:3]:
+    for name in MADE[:4]:
         assert (HERE / name).read_bytes() == (anew / name).read_bytes(), name
     shipped, made = (pq.read_table(folder / "log" / "decisions.parquet") for folder in (HERE, anew))
     assert shipped.equals(made)
     assert sorted(p.name for p in anew.iterdir()) == [
         "columns.yaml",
+        "drinks.dsjson",
         "log",
         "shop.csv",
         "shop.dsjson",

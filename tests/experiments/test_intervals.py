@@ -154,9 +154,10 @@ def test_a_group_without_conversions_takes_the_variance_of_all() -> None:
 
 @pytest.mark.parametrize(("base", "seed"), [(0.03, 0), (0.01, 10_000)])
 def test_the_envelope_covers(market: Any, make_log: MakeLog, base: float, seed: int) -> None:
-    """200 logs of 1,000 decisions; a nominal 95% must cover at least 93%.
+    """100 logs of 1,000 decisions; a nominal 95% must cover at least 95%.
 
-    The standard error of a coverage of .95 from 200 logs is .015; measured here .97 to .99.
+    The envelope is wider than promised: measured here .98 to 1.00, with a standard error of .014 at
+    most. The normal interval covers .90 to .95 of the same logs, and fails in both markets.
     """
     thin = type(market)(base=base)
     rng = np.random.default_rng(99)
@@ -164,12 +165,12 @@ def test_the_envelope_covers(market: Any, make_log: MakeLog, base: float, seed: 
     uniform = allowed / allowed.sum(axis=1, keepdims=True)
     truths = [mean(thin.best(x, allowed), thin, x), mean(uniform, thin, x)]
     hits = np.zeros((2, 2))
-    for number in range(200):
+    for number in range(100):
         log = make_log(1_000, seed + number, market=thin)
         for row, target in enumerate((thin.best(thin.read(log), log.allowed), uniform_target(log))):
             found = evaluate(log, target, reward_range=Bounds(-21.56, 80.0)).estimates
             hits[row] += [e.low <= truths[row] <= e.high for e in found]
-    assert np.all(hits / 200 >= 0.93)
+    assert np.all(hits / 100 >= 0.95)
 
 
 def mean(target: NDArray[np.float64], market: Any, x: NDArray[np.float64]) -> float:

@@ -137,7 +137,8 @@ def test_what_makes_no_sense_is_refused(
 def test_a_group_without_customers_is_refused(life_folder: Write) -> None:
     folder = life_folder(60, 8, shares=(0.5, 0.5, 0.0))
     (folder / "revisions").rename(folder.parent / "elsewhere")
-    with pytest.raises(LogError, match="at least two customers in control, got 0"):
+    message = "in control, got 0; the log has .* in random; --over random compares treatment with"
+    with pytest.raises(LogError, match=message):
         run(folder)
     assert "treatment less random" in said(folder, "--over", "random")
 
@@ -150,3 +151,13 @@ def test_a_malformed_row_is_named(life_folder: Write) -> None:
     pq.write_table(pa.Table.from_pylist(table, schema=schema), folder / "decisions.parquet")
     with pytest.raises(LogError, match="decisions.parquet, row 3: propensity"):
         run(folder)
+
+
+def test_a_segment_that_was_not_tested_has_no_p_value(life_folder: Write) -> None:
+    """Too few conversions for a sequence to begin: p is not 1, there is none."""
+    folder = life_folder(300, 12, rate=0.02, shares=SHARES)
+    told = said(folder, "--metric", "conversion", "--by", "plan")
+    assert "not tested, few data" in told
+    assert "adjusted p" not in told
+    found = json.loads(run(folder, "--metric", "conversion", "--by", "plan", "--json").output)
+    assert [row["adjusted_p"] for row in found["segments"]] == [None, None]

@@ -103,3 +103,9 @@ def test_lift_is_withheld_if_the_groups_are_off() -> None:
     first, second = lift_warnings(off)
     assert "withheld" in first
     assert second.startswith("3 customers were seen in two groups")
+
+
+def test_a_lift_that_leaves_nothing_to_tell_has_no_table() -> None:
+    assert LIFT.told
+    assert not replace(LIFT, ratio_p=1e-6).told
+    assert not replace(LIFT, differences=()).told

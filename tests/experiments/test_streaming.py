@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from experiments.reward_models.designs import time_folds
 from experiments.streaming import evaluate_stream, in_turn
 from experiments.streaming.hashes import BUCKETS, buckets, hashes
 from experiments.streaming.reading import Reader, row_numbers
-from experiments.streaming.source import pieces_of
+from experiments.streaming.source import batches, pieces_of
 from experiments.streaming.times import Counted, bins, find_cuts, when
 from experiments.studies.log_speed.make import write_log
 from experiments.targets import none_target, uniform_target
@@ -133,6 +134,19 @@ def test_parsed_features_are_the_same_from_the_shelf(odd: Path) -> None:
     ask: dict[str, Any] = {"agent": "large", "run": in_turn}
     kept = evaluate_stream(odd, {"u": uniform_target}, **ask)
     assert evaluate_stream(odd, {"u": uniform_target}, **ask, local=False) == kept
+
+
+def test_no_file_leaves_anything_behind(odd: Path) -> None:
+    """Megabytes of metadata a piece would wait for a collection, which hardly ever comes."""
+    gc.collect()
+    gc.disable()
+    try:
+        for piece in pieces_of(odd):
+            assert sum(len(each.table) for each in batches(piece, 100, ("agent",)))
+        left = [each for each in gc.get_objects() if isinstance(each, pq.FileMetaData)]
+    finally:
+        gc.enable()
+    assert not left
 
 
 def test_batches_without_a_row_of_the_agent_do_no_harm(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
-from agents.errors import LogError, UnknownNameError
+from agents.errors import LogError, StateError, UnknownNameError
 from agents.revision import Revision
 from agents.spec import Agent, Workspace
 from experiments.logs import LoggedDecisions, from_table
@@ -28,12 +30,14 @@ from experiments.targets import (
 )
 from experiments.targets.asked import Source, read_target
 from experiments.targets.rules import parse_rule
+from policies.base import Policy
 from policies.decide import explore
 from policies.hybrid import HybridThompson
 from policies.uniform import Uniform
 from simulators.rollout import rollout
 from simulators.worlds.anything import Generic
 
+Floats = NDArray[np.float64]
 MakeLog = Callable[..., LoggedDecisions]
 
 
@@ -193,3 +197,99 @@ def test_settings_are_read_and_refused(revision: Revision) -> None:
         Learner.parsed("hybrid_thomson")
     with pytest.raises(ValueError, match="floor"):
         Learner.parsed("uniform:floor=2").adapted(revision)
+
+
+def test_each_block_is_answered_by_what_was_taught_before_it(
+    table: pa.Table, revision: Revision
+) -> None:
+    """By hand: a learner that is given what had closed at each cut, and goes on from there."""
+    log = from_table(table).in_groups("treatment", "random")
+    revisions, learner = {revision.id: revision}, Learner()
+    lessons = Lessons.of(log, log, wait=timedelta(0), revisions=revisions)
+    rows, adapted = lessons.judged(log), learner.adapted(revision)
+    found = taught_target(rows, lessons, revisions, learner)
+    assert len(lessons.cuts) == 7
+    reader, policy, begun = Reader(log, revisions), learner.create(revision), np.datetime64(0, "us")
+    ends = [*lessons.cuts[1:], np.datetime64("2100-01-01", "us")]
+    for cut, end in zip(lessons.cuts, ends, strict=True):
+        new = np.flatnonzero((log.at >= begun) & (log.at < cut))
+        given = [reader.lesson(row, adapted) for row in new[np.argsort(log.at[new])].tolist()]
+        policy.update([lesson for lesson in given if lesson is not None])
+        begun, block = cut, np.asarray((rows.at >= cut) & (rows.at < end))
+        assert block.any()
+        by_hand = snapshot_target(rows.where(block), {revision.id: adapted}, lambda _: policy)
+        np.testing.assert_allclose(found[block], by_hand, atol=1e-9)
+    once = Lessons.of(log, log, blocks=2, wait=timedelta(0))
+    still = taught_target(once.judged(log), once, revisions, learner)
+    late = np.asarray(rows.at >= lessons.cuts[-1])
+    assert not np.allclose(found[late], still[-int(late.sum()) :])
+
+
+def test_blocks_in_which_nothing_had_closed_only_teach(table: pa.Table, revision: Revision) -> None:
+    log, revisions = from_table(table).in_groups("treatment"), {revision.id: revision}
+    wait = timedelta(microseconds=int((log.at.max() - log.at.min()).astype(int)) // 3)
+    plain = Lessons.of(log, log, wait=wait)
+    lessons = Lessons.of(log, log, wait=wait, revisions=revisions)
+    begins = log.at.min() + np.timedelta64(wait)
+    assert np.array_equal(lessons.cuts, plain.cuts[plain.cuts > begins])
+    assert 0 < len(lessons.cuts) < len(plain.cuts)
+    taught_target(lessons.judged(log), lessons, revisions, Learner())  # has something to learn from
+    with pytest.raises(LogError, match="to learn from, got none"):
+        taught_target(plain.judged(log), plain, revisions, Learner())
+
+
+def test_what_is_no_policy_is_told_by_what_it_looks_like(tmp_path: Path) -> None:
+    for text in ("rules.yaml", "new.snapshot", str(tmp_path / "new")):
+        with pytest.raises(StateError, match=f"--policy: there is no file {text}"):
+            read_target(text, Source({}))
+    with pytest.raises(StateError, match="expected a file of rules or a snapshot, got folder"):
+        read_target(str(tmp_path), Source({}))
+    with pytest.raises(UnknownNameError, match="is no policy, no rule") as error:
+        read_target("zzz", Source({}))
+    assert str(error.value).count("uniform") == 1
+
+
+def test_a_taught_learner_is_valued_without_bias_where_the_truth_is_known(
+    table: pa.Table, revision: Revision
+) -> None:
+    """Actions and renewals are drawn anew; who is judged by what taught it looks too good."""
+    log = from_table(table).in_groups("treatment", "random")
+    revisions, learner = {revision.id: revision}, Learner("greedy", {"floor": 0.05})
+    flat = log.allowed / log.allowed.sum(axis=1, keepdims=True)  # (N, A)
+    chance = np.where(np.arange(len(log.actions)) % 3 == 1, 0.3, 0.15)  # (A,)
+    wait = timedelta(microseconds=int(np.ptp(log.at).astype(int))) / 20
+    fair, leaky = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        drawn = (flat.cumsum(axis=1) < rng.random((len(log), 1))).sum(axis=1)  # (N,)
+        won = rng.random(len(log)) < chance[drawn]
+        outcomes = np.empty(len(log), dtype=object)
+        outcomes[:] = [("renewed",) if each else () for each in won.tolist()]
+        each = replace(
+            log, distribution=flat, action=drawn, propensity=flat[np.arange(len(log)), drawn],
+            outcomes=outcomes, reward=won * 1.0, outcome_value=won * 1.0,
+        )  # fmt: skip
+        lessons = Lessons.of(each, each, wait=wait, revisions=revisions)
+        assert len(lessons.cuts) == 7
+        rows = lessons.judged(each)
+        target = taught_target(rows, lessons, revisions, learner)
+        fair.append(_error(rows, target, chance))
+        reader, adapted = Reader(each, revisions), learner.adapted(revision)
+        pupil = learner.create(revision)
+        given = [reader.lesson(row, adapted) for row in range(len(each))]
+        pupil.update([lesson for lesson in given if lesson is not None])
+        seen = snapshot_target(rows, {revision.id: adapted}, partial(_same, pupil))
+        leaky.append(_error(rows, seen, chance))
+    assert abs(np.mean(fair)) < 3.0 * np.std(fair, ddof=1) / np.sqrt(len(fair))
+    assert np.mean(leaky) > 3.0 * np.std(leaky, ddof=1) / np.sqrt(len(leaky))
+
+
+def _same(policy: Policy, _: Revision) -> Policy:
+    return policy
+
+
+def _error(rows: LoggedDecisions, target: Floats, chance: Floats) -> float:
+    """Return by how much IPS exceeds what the target's choices are worth on these decisions."""
+    drawn = np.arange(len(rows)), rows.action
+    value = target[drawn] / rows.propensity * rows.reward
+    return float(np.mean(value - target @ chance))

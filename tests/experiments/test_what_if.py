@@ -403,3 +403,12 @@ def test_the_command_says_what_is_not_identified(log: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "has no value from this log" in done.output
     assert "first-order" in done.output
+
+
+def test_a_change_that_changes_nothing_is_said_to(log: Path) -> None:
+    folder = ROOT / "agents" / "examples" / "telecom"
+    done = CliRunner().invoke(app, ["what-if", str(log), "--against", str(folder)])
+    assert done.exit_code == 0
+    lines = [line for line in done.output.splitlines() if line.strip()]
+    assert lines[-1] == "nothing changed: the rules are those that were in force"
+    assert not any("bars an action" in line for line in lines)

@@ -20,6 +20,13 @@ def revision() -> Revision:
 
 
 @pytest.fixture(scope="session")
+def loop() -> Revision:
+    """The example's agent whose actions come with each request, with those of one."""
+    (revision,) = load_workspace(EXAMPLE.parent / "personalizer").revisions.values()
+    return revision.offering(("none", "a", "b", "c"))
+
+
+@pytest.fixture(scope="session")
 def with_settings(revision: Revision) -> Callable[[Mapping[str, float]], Revision]:
     """Return the revision with other settings of its learner."""
 

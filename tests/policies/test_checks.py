@@ -382,10 +382,25 @@ def test_broken_policies_fail_with_an_exact_message(
     assert str(caught.value).splitlines()[0] == message
 
 
+def test_a_ranker_that_knows_one_request_only_fails_with_an_exact_message(loop: Revision) -> None:
+    class KeepsOneRequest(AnswersOtherwiseRebuilt):
+        def distribution(self, context: Context, mask: Mask) -> Distribution:
+            answer = super().distribution(context, mask)
+            return changed(answer, answer.probabilities * (1.0 if self.share == 1.0 else 0.5))
+
+    with pytest.raises(AssertionError) as caught:
+        checks.check_other_actions(KeepsOneRequest.create, loop)
+    assert str(caught.value).splitlines()[0] == (
+        "broken: expected a sum of 1 over 1 other actions, got 0.25"
+    )
+
+
 def test_every_check_has_a_broken_subject() -> None:
     assert {check for check, _, _ in CASES} == set(checks.ALL_CHECKS)
     named = {name for name in vars(checks) if name.startswith("check_")}
-    assert {check.__name__ for check in checks.ALL_CHECKS} == named
+    every = {*checks.ALL_CHECKS, *checks.RANKER_CHECKS}
+    assert {check.__name__ for check in every} == named
+    assert every - set(checks.ALL_CHECKS) == {checks.check_other_actions}
 
 
 def test_a_policy_that_crashes_on_garbage_is_not_excused(revision: Revision) -> None:

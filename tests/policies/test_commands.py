@@ -45,6 +45,14 @@ def test_a_workspace_in_order_is_summed_up_in_short_lines(workspace: Path) -> No
             "floor: 0.1\n  floor_over: offers",
             "floor 0.1 over offers: no weight above 600, of an offer 50",
         ),
+        (
+            "floor: 0.1\n  mode: apprentice\n  incumbent: {learner: fixed, floor: 0.5}",
+            "floor 0.5 over actions: no weight above 50",
+        ),
+        (
+            "floor: 0.1\n  mode: apprentice\n  incumbent: {learner: fixed, floor: 0}",
+            "floor 0: what it never draws cannot be valued from its log",
+        ),
     ],
 )
 def test_what_the_floor_means_is_said(workspace: Path, floor: str, said: str) -> None:

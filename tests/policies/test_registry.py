@@ -5,7 +5,7 @@ import pytest
 
 from agents.errors import UnknownNameError
 from agents.revision import Revision
-from policies.registry import POLICIES, STATELESS, create_policy, load_policy
+from policies.registry import POLICIES, RANKERS, STATELESS, create_policy, load_policy
 from policies.samples import sample_lessons
 
 
@@ -14,8 +14,10 @@ def test_names(revision: Revision) -> None:
         "uniform", "hybrid_thompson", "linear_thompson", "beta_thompson", "priority", "greedy",
         "fixed", "vw_epsilon", "vw_squarecb",
     }  # fmt: skip
-    assert set(POLICIES) >= STATELESS
-    assert all(cls.create(revision).name == name for name, cls in POLICIES.items())
+    assert {*POLICIES, *RANKERS} >= STATELESS
+    every = POLICIES | RANKERS
+    assert all(cls.create(revision).name == name for name, cls in every.items())
+    assert not POLICIES.keys() & RANKERS
 
 
 def test_creates_what_the_agent_asks_for(revision: Revision) -> None:

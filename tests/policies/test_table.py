@@ -46,6 +46,7 @@ REVISIONS = {
     for name, revision in load_workspace(
         Path(agents.__file__).parent / "examples" / folder
     ).revisions.items()
+    if revision.agent.supplied is None
 }
 TEXTS = ("agent", "offer", "kind", "channel", "action")
 PAST = [("customer", pa.string()), ("at", pa.timestamp("us", "UTC")),

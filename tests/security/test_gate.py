@@ -276,5 +276,6 @@ def test_refusals_are_problem_documents(server: Any) -> None:
         "type": "about:blank",
         "title": "No valid API key",
         "status": 401,
-        "detail": "expected an API key: 'Authorization: Bearer nb_...', or X-API-Key",
+        "detail": "expected an API key: 'Authorization: Bearer nb_...', X-API-Key or"
+        " Ocp-Apim-Subscription-Key",
     }

@@ -108,6 +108,32 @@ def write_shop(folder: Path) -> Path:
     return folder
 
 
+LOOPS = """\
+workspace: news
+currency: EUR
+zone: Europe/Berlin
+customer:
+  age: {type: number, min: 0, max: 150}
+channels:
+  site: {}
+"""
+
+FRONT_PAGE = """\
+agent: front_page  # what stands on top
+supplied: {channel: site, customer: user.id, fields: {age: user.age}}
+outcomes:
+  reward:
+    value: {property: value, min: -1, max: 1, typical: 1}
+    window: 10m
+    count: each
+    aggregate: first
+    default: 0
+    metric: primary
+policy: {learner: vw_rank, floor: 0.2, publish_every: 5m}
+always_act: true
+holdout: {control: 0, random: 0}
+"""
+
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
 
 
@@ -141,6 +167,8 @@ _ON_BOTH = (
     "test_late",
     "test_lifecycle",
     "test_reports",
+    "test_loops_slots",
+    "test_loops_admin",
 )
 
 
@@ -175,6 +203,27 @@ def open_shop(own_shop: Path, tmp_path: Path, ledger_url: str) -> Serve:
     def start(**changes: Any) -> Any:
         settings: dict[str, Any] = {"clock": "driven", "poll_s": 0.05, "ledger_url": ledger_url}
         return run_app(Settings(own_shop, tmp_path / "data", **(settings | changes)))
+
+    return start
+
+
+@pytest.fixture
+def own_loops(tmp_path: Path) -> Path:
+    """A workspace of one loop; more may be written into `agents`."""
+    folder = tmp_path / "news"
+    (folder / "agents").mkdir(parents=True)
+    (folder / "workspace.yaml").write_text(LOOPS)
+    (folder / "agents" / "front_page.yaml").write_text(FRONT_PAGE)
+    return folder
+
+
+@pytest.fixture
+def open_loops(own_loops: Path, tmp_path: Path, ledger_url: str) -> Serve:
+    """Start a server on the loop; call it again to restart."""
+
+    def start(**changes: Any) -> Any:
+        settings: dict[str, Any] = {"poll_s": 0.05, "ledger_url": ledger_url}
+        return run_app(Settings(own_loops, tmp_path / "data", **(settings | changes)))
 
     return start
 

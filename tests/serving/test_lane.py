@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.cluster import lane
 from serving.running.environment import HAPROXY
+from serving.security.scopes import API, TABLE
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +49,32 @@ def test_what_is_below_goes_straight_and_the_rest_rays_way() -> None:
     asked: list[tuple[str, str]] = []
 
     async def main() -> None:
-        lane.offer(named("straight", asked), "/v1/")
+        lane.offer(named("straight", asked), "/v1/", "/loops/")
         app = apply(named("ray", asked))
-        for path in ("/v1/decisions", "/-/healthz", "/readyz", "/v1", "/x/v1/decisions"):
+        for path in (
+            "/v1/decisions",
+            "/-/healthz",
+            "/readyz",
+            "/v1",
+            "/x/v1/decisions",
+            "/loops/a",
+        ):
             await ask(app, path=path)
         await ask(app, type="websocket", path="/v1/decisions")
 
     asyncio.run(main())
     assert asked == [
         ("straight", "/v1/decisions"), ("ray", "/-/healthz"), ("ray", "/readyz"), ("ray", "/v1"),
-        ("ray", "/x/v1/decisions"), ("ray", "/v1/decisions"),
+        ("ray", "/x/v1/decisions"), ("straight", "/loops/a"), ("ray", "/v1/decisions"),
     ]  # fmt: skip
     assert uvicorn.config.HTTP_PROTOCOLS["auto"] == "serving.running.whole:WholeProtocol"
+
+
+def test_every_route_that_is_busy_takes_the_lane() -> None:
+    busy = [path for method, path in TABLE if method == "POST"]
+    assert "/loops/{agent}/personalizer/v1.0/rank" in busy
+    assert "/personalizer/v1.0/events/{event_id}/reward" in busy
+    assert [path for path in busy if not path.startswith(API)] == []
 
 
 def test_a_process_without_an_offer_is_left_as_it_is() -> None:

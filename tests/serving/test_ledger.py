@@ -787,6 +787,44 @@ def test_decisions_leave_the_actions_to_a_revision_that_is_there_for_good(
         assert (reader.action_ids("r1"), reader.action_ids("r2")) == (["none", "gadget"], [])
 
 
+def test_one_agents_decisions_are_removed_and_no_others(ledgers: Ledgers) -> None:
+    def told(ledger: Ledger) -> None:
+        assert ledger.decided_between("sales") is None
+        assert ledger.stands_since("sales") is None
+        ledger.put_revision("sales", "r1", yaml="", source=b"{}", at=AT, actor="anyone")
+        ledger.stand("sales", Standing("r1"), {"at": AT.isoformat()})
+        said_of_ann_and_bob(ledger)
+        decide(ledger, 3, "cleo", key="k3")
+        ledger.add_decision(
+            replace(decision(4), agent="other"), None, key="k4", request=b"", closes=AT
+        )
+
+    ledgers.do(told)
+    with ledgers.reader() as reader:
+        assert reader.decided_between("sales") == (AT + DAY, AT + 3 * DAY)
+        assert reader.decided_between("other") == (AT + 4 * DAY, AT + 4 * DAY)
+        assert reader.decided_between("nobody") is None
+        assert reader.stands_since("sales") == AT
+
+    def remove(ledger: Ledger) -> None:
+        through = ledger.last_position()
+        ledger.append("revision", {})
+        first = ledger.remove_decisions("sales", 0, through, 1)
+        assert first.kinds == {"decision": 1, "outcome": 1, "correction": 1, "delivery": 1}
+        assert first.after is not None
+        rest = ledger.remove_decisions("sales", first.after, through, 9)
+        assert (rest.after, rest.kinds["decision"]) == (None, 2)
+        assert orphans(ledger) == []
+
+    ledgers.do(remove)
+    with ledgers.reader() as reader:
+        assert reader.decided_between("sales") is None
+        assert reader.find_by_key("k3") is None
+        assert reader.find_by_key("k4") is not None
+        assert reader.find_outcome("loose1") is not None  # it followed no decision
+        assert reader.contacts("cleo", AT) == ()
+
+
 def test_every_method_of_a_ledger_is_in_this_contract() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     used = set(re.findall(r"\b(?:ledger|reader)\.(\w+)", text))

@@ -30,6 +30,7 @@ from policies.decide import choose
 from policies.registry import create_policy, load_learner
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.teaching import delay
+from policies.teaching.drip import Drip
 from policies.teaching.labels import TableLearner
 from policies.teaching.notes import Note, Noted
 from policies.uniform import Uniform
@@ -425,6 +426,7 @@ def test_nothing_of_an_erased_customer_is_remembered(vary: Vary, tmp_path: Path)
         while reading.step():
             pass
         teacher = reading.pupils["retention"].teacher
+        assert isinstance(teacher, Drip)
         due = teacher._ahead[0]
         assert teacher.known(due.position)
         (entry,) = reading.ledger.entries(due.position - 1, 1)

@@ -294,19 +294,21 @@ def test_what_is_released_while_a_canary_is_gone_stays_in_its_own_budget(server:
         deliverer.report(server.ledger, decided.decision.decision_id, "released", server.now)
 
     server.stand(OWN, percent=50)
-    during = server.send(4)
-    release(during[0])
-    assert server.used() == 3.0
+    first, *during = server.send(8)
+    release(first)
+    assert server.used() == 7.0
     server.lifecycle.rollback(server.ledger, "seller", Why("test", ""))
-    release(during[1])
+    during.sort(key=lambda decided: decided.revision.id != server.active)  # not the canary's first
+    assert during[0].revision.id == server.active
+    release(during[0])
     after = server.send(3)
     release(after[0])
-    assert server.used() == 3.0
+    assert server.used() == 7.0
     server.stand(OWN, percent=50)
-    assert server.used() == 5.0  # 2 of 4 and 2 of 3 were made: one more than that
+    assert server.used() == 9.0  # 6 of 8 and 2 of 3 were made: one more than that
     release(after[1])
-    release(during[2])
-    assert server.used() == 3.0
+    release(during[1])
+    assert server.used() == 7.0
 
 
 def test_memory_is_never_ahead_of_the_ledger(server: Server) -> None:

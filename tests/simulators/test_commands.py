@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import agents
 from agents.checker import check_log
-from agents.errors import DocumentError, StateError, UnknownNameError
+from agents.errors import ContextError, DocumentError, StateError, UnknownNameError
 from agents.load import load_workspace
 from simulators.commands import app
 from simulators.worlds import WORLDS, default_world
@@ -89,7 +89,17 @@ def test_a_market_that_no_machine_can_hold_is_refused(option: str, number: int) 
 
 def agents_of_examples() -> list[tuple[str, str]]:
     folders = sorted((EXAMPLE.parent).glob("*/agents/*.yaml"))
-    return [(file.parent.parent.name, file.stem) for file in folders]
+    return [
+        (file.parent.parent.name, file.stem)
+        for file in folders
+        if "\nsupplied:" not in file.read_text("utf-8")
+    ]
+
+
+def test_an_agent_with_supplied_actions_has_no_market() -> None:
+    folder = str(EXAMPLE.parent / "personalizer")
+    with pytest.raises(ContextError, match=r"'drinks' .* ask POST /loops/drinks/personalizer"):
+        simulate("--workspace", folder)
 
 
 @pytest.mark.parametrize(("example", "agent"), agents_of_examples())

@@ -7,6 +7,7 @@ import pytest
 
 from agents.catalog import example_folder, example_names
 from agents.context import FeatureValue
+from agents.errors import ContextError
 from agents.load import load_workspace
 from agents.memory import Memory
 from agents.revision import Revision
@@ -216,6 +217,10 @@ def test_it_fits_every_example(name: str) -> None:
     with example_folder(name) as folder:
         revisions = load_workspace(folder).revisions
     for revision in revisions.values():
+        if revision.agent.supplied is not None:
+            with pytest.raises(ContextError, match="POST /loops/"):
+                Generic(revision)
+            continue
         for check in (check_features_fit, check_windows, check_frequencies):
             check(Generic, revision)
         run = rollout(Generic(revision, customers=20, rounds=2), Uniform())

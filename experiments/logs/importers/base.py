@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import LogError
 from agents.log import SCHEMA
+from agents.supplied import Supplied
 from experiments.logs.marks import marked
 
 FILE = "decisions.parquet"
@@ -110,16 +111,24 @@ def outcome_lists(
     return ragged(some.astype(np.int64), events).cast(_OUTCOMES)
 
 
-def context_json(features: Features, placement: str = "") -> str:
+def context_json(features: Features, placement: str = "", supplied: Supplied | None = None) -> str:
     """Write a context of nothing but features, as `agents.decisions.context_record` does.
+
+    Args:
+        features: by name, JSON values.
+        placement: the slot of an on-site channel.
+        supplied: the actions that came with the request, if they did.
 
     Example:
         >>> context_json({"age": 30})[:32]
         '{"features":{"age":30},"contacts'
     """
+    came = {} if supplied is None else {
+        "supplied": supplied.to_record(orjson.Fragment(supplied.content))
+    }  # fmt: skip
     return orjson.dumps(
         {
-            "features": features, "contacts": [], "events": [], "usage": {},
+            **came, "features": features, "contacts": [], "events": [], "usage": {},
             "placement": placement, "channels": [], "suppressed": [],
         },
         option=orjson.OPT_SERIALIZE_NUMPY,

@@ -1,17 +1,14 @@
-"""The actions of a DSJSON log: what each is called, and what is known of it."""
+"""The actions of a DSJSON log: what each is called."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from agents.errors import LogError
-from experiments.logs.importers.base import Features
 from experiments.logs.importers.nested import flatten
 
 MOST_ACTIONS = 10_000
@@ -51,36 +48,6 @@ def _name(candidate: Mapping[str, Any]) -> str:
         return "=".join(map(str, *features.items()))
     digest = hashlib.sha256(orjson.dumps(candidate, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return f"action-{digest[:12]}"
-
-
-@dataclass(slots=True)
-class Catalogue:
-    """What is known of every action, as it was first seen.
-
-    Args:
-        known: content by name, as it stood in the log.
-    """
-
-    known: dict[str, Features] = field(default_factory=dict)
-
-    def learn(self, names: Sequence[str], candidates: Sequence[Features]) -> dict[str, Features]:
-        """Remember the actions of one event; returns those whose content has changed since.
-
-        Raises:
-            LogError: there are more than 10,000 actions, or one is nested too deep to be kept.
-        """
-        changed = {
-            name: content
-            for name, content in zip(names, candidates, strict=True)
-            if self.known.get(name) != content
-        }
-        for name, content in list(changed.items()):
-            flatten(content)  # which refuses what is nested too deep
-            if name not in self.known:
-                self.known[name] = changed.pop(name)
-        if len(self.known) > MOST_ACTIONS:
-            raise LogError(too_many(len(self.known), names[-1]))
-        return changed
 
 
 def too_many(count: int, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import orjson
 import pyarrow as pa
 
 from agents.errors import LogError
+from agents.mask import ALWAYS_ACT
+from agents.supplied import NONE_ID, Supplied
 from experiments.logs.importers.base import (
     Features,
     Piece,
@@ -21,53 +23,24 @@ from experiments.logs.importers.base import (
     outcome_lists,
     ragged,
 )
-from experiments.logs.importers.candidates import MOST_ACTIONS, Catalogue, action_names
+from experiments.logs.importers.candidates import MOST_ACTIONS, action_names, too_many
+from experiments.logs.importers.counts import Counts
 from experiments.logs.importers.draws import Draw, event_draw, instant, slot_draw
-from experiments.logs.importers.nested import flatten
+from experiments.logs.importers.loops import Loop, Told
 
 _LINES = 5_000  # at a time
 _ITEMS = 500_000  # actions of all of them, at a time
-CHANGED = "_multi"  # feature that holds, as JSON, the actions that are not as in the catalogue
-SLOT = "slot."  # how the features of a slot begin
-_APART = ("_multi", "_slots")
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the lines of a DSJSON log were.
-
-    Args:
-        read: lines, empty ones left out.
-        learnable: events that were shown and have a reward.
-        dangling: rewards whose event is not there; they are left out.
-        inactive: events marked `_skipLearn`, or deferred and never activated: imported as contacts
-            that were not made, so that nothing learns or values them.
-        unlabelled: events without a reward: imported as decisions that are still open.
-        decisions: rows of the log; an event of several slots has one for each.
-        thinned: decisions that stand for more than themselves, as others were dropped.
-    """
-
-    read: int = 0
-    learnable: int = 0
-    dangling: int = 0
-    inactive: int = 0
-    unlabelled: int = 0
-    decisions: int = 0
-    thinned: int = 0
-
-    @property
-    def skipped(self) -> int:
-        """Lines from which nothing is learned: dangling rewards and inactive events."""
-        return self.dangling + self.inactive
-
-    def to_record(self) -> dict[str, int]:
-        """Return plain values for JSON."""
-        return asdict(self) | {"skipped": self.skipped}
+SLOT = "slot"  # what the features of a slot are called in the content of its own decision
+ID = "_id"  # of a slot
 
 
 @dataclass(slots=True)
 class DsjsonLog:
-    """Reads DSJSON files as decisions; `counts` and `catalogue` grow while it reads.
+    """Reads DSJSON files as decisions of a loop; `counts` grow while it reads.
+
+    Each row has its actions with it, as those of a live loop have: their features and those of the
+    moment as they stand in `c`. `none` is barred, as where an agent always acts, but in lines that
+    list an action of that name, such as those exported from an agent that may do nothing.
 
     The probabilities of the log are those of `p`, as drawn. `_label_probability` has the share of
     events that were kept (pass probability) multiplied in, and `pdrop` is the share that was
@@ -78,12 +51,14 @@ class DsjsonLog:
     Args:
         files: in the order of time.
         agent: name for the log.
+        loop: of a workspace, under whose revision what is read counts as decided.
     """
 
     files: Sequence[Path]
     agent: str = "dsjson"
+    loop: Loop | None = None
     counts: Counts = field(default_factory=Counts)
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    _known: set[str] = field(default_factory=set)
 
     def pieces(self) -> Iterator[Piece]:
         """Read the files, some thousand lines at a time.
@@ -107,10 +82,15 @@ class DsjsonLog:
             places += [number] * len(found)
             items += sum(len(row["actions"]) for row in found)
             if len(rows) >= _LINES or items >= _ITEMS:
-                yield Piece(_table(rows, self.agent), file.name, np.array(places))
+                yield self._piece(rows, file, places)
                 rows, places, items = [], [], 0
         if rows:
-            yield Piece(_table(rows, self.agent), file.name, np.array(places))
+            yield self._piece(rows, file, places)
+
+    def _piece(self, rows: Sequence[Mapping[str, Any]], file: Path, places: list[int]) -> Piece:
+        revision = "" if self.loop is None else self.loop.revision.id
+        table = _table(rows, agent=self.agent, revision=revision)
+        return Piece(table, file.name, np.array(places))
 
     def _rows(self, line: bytes) -> list[dict[str, Any]]:
         event = _parse(line)
@@ -119,31 +99,38 @@ class DsjsonLog:
             self._count_dangling(event)
             return []
         content, candidates = _content(event)
+        told = Told() if self.loop is None else self.loop.told(content)
         names = action_names(candidates)
-        shared = flatten({key: value for key, value in content.items() if key not in _APART})
-        changed = self.catalogue.learn(names, candidates)
-        if changed:
-            shared[CHANGED] = orjson.dumps(changed).decode()
+        self._known.update(names)
+        if len(self._known) > MOST_ACTIONS:
+            raise LogError(too_many(len(self._known), names[-1]))
         if "_outcomes" in event:
             draws = _slots(event, content, len(names))
         else:
-            draws = [(event_draw(event, len(names)), {})]
+            draws = [(event_draw(event, len(names)), content)]
         self._count([draw for draw, _ in draws])
-        key = str(event.get("EventId") or draws[0][0].name)
-        return [self._row(event, draw, {**shared, **extra}, names, key) for draw, extra in draws]
+        if not told.customer:
+            told = told._replace(customer=str(event.get("EventId") or draws[0][0].name))
+        return [self._row(event, draw, own, names, told) for draw, own in draws]
 
     def _row(
-        self, event: Mapping[str, Any], draw: Draw, features: Features, names: list[str], key: str
+        self, event: Mapping[str, Any], draw: Draw, content: Features, names: list[str], told: Told
     ) -> dict[str, Any]:
         position = self.counts.decisions
         self.counts.decisions += 1
         at = instant(event)
         state = event.get("VWState")
+        offered = list(zip(names, draw.mask, draw.distribution, strict=True))
+        barred = {name: why for name, why, _ in offered if why is not None}
+        supplied = Supplied(tuple(names), _written(content), barred, draw.placement)
+        if NONE_ID not in names:
+            offered.insert(0, (NONE_ID, ALWAYS_ACT, 0.0))
         return {
-            "position": position, "decision_id": draw.name, "customer": key, "at": at,
+            "position": position, "decision_id": draw.name, "customer": told.customer, "at": at,
             "snapshot": str(state.get("m", "")) if isinstance(state, Mapping) else "",
-            "context": context_json(features, draw.placement),
-            "actions": names, "mask": draw.mask, "distribution": draw.distribution,
+            "context": context_json(told.features, draw.placement, supplied),
+            "actions": [name for name, _, _ in offered], "mask": [why for _, why, _ in offered],
+            "distribution": [p for _, _, p in offered],
             "action": names[draw.chosen], "propensity": draw.distribution[draw.chosen],
             "reward": draw.reward or 0.0, "closed_at": at if draw.reward is not None else None,
             "given_back": position if draw.skipped else None,
@@ -189,7 +176,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     return event
 
 
-def _content(event: Mapping[str, Any]) -> tuple[Features, list[Features]]:
+def _content(event: Mapping[str, Any]) -> tuple[dict[str, Any], list[Features]]:
     """Return the context `c`, and the actions in its `_multi`."""
     content = event["c"]
     candidates = content.get("_multi") if isinstance(content, Mapping) else None
@@ -201,13 +188,20 @@ def _content(event: Mapping[str, Any]) -> tuple[Features, list[Features]]:
         )
     if not all(isinstance(candidate, Mapping) for candidate in candidates):
         raise LogError("c._multi: expected one object for each action")
-    return content, candidates
+    return dict(content), candidates
+
+
+def _written(content: Features) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError as error:
+        raise LogError(f"c: expected features that can be kept as JSON: {error}") from None
 
 
 def _slots(
     event: Mapping[str, Any], content: Features, actions: int
-) -> list[tuple[Draw, dict[str, Any]]]:
-    """Return the draw of each slot, and its features as `slot.NAME`."""
+) -> list[tuple[Draw, Features]]:
+    """Return the draw of each slot, and the content of its decision, with its own features."""
     slots, outcomes = content.get("_slots"), event["_outcomes"]
     if not isinstance(slots, list) or not isinstance(outcomes, list) or not slots:
         raise LogError("c._slots: expected a list of slots, and as many `_outcomes`")
@@ -215,18 +209,24 @@ def _slots(
         raise LogError("_outcomes: expected one for each of the `_slots`")
     if not all(isinstance(each, Mapping) for each in (*slots, *outcomes)):
         raise LogError("c._slots, _outcomes: expected lists of objects")
+    shared = {name: value for name, value in content.items() if name != "_slots"}
+    if SLOT in shared:
+        raise LogError(f"c.{SLOT}: expected another name, as the features of a slot have this one")
     return [
-        (slot_draw(event, outcome, number, actions), _features(slot))
+        (slot_draw(event, outcome, number, actions), _with_slot(shared, slot))
         for number, (slot, outcome) in enumerate(zip(slots, outcomes, strict=True))
     ]
 
 
-def _features(slot: Mapping[str, Any]) -> dict[str, Any]:
-    own = {name: value for name, value in slot.items() if name != "_id"}
-    return {f"{SLOT}{name}": value for name, value in flatten(own).items()}
+def _with_slot(shared: Features, slot: Features) -> Features:
+    """Put the features of a slot beside those of the moment, as a live loop has them."""
+    own: Any = {name: value for name, value in slot.items() if name != ID}
+    if own.keys() == {SLOT} and isinstance(own[SLOT], list):
+        own = own[SLOT]  # as this project exports them
+    return shared if own == {} else {**shared, SLOT: own}
 
 
-def _table(rows: Sequence[Mapping[str, Any]], agent: str) -> pa.Table:
+def _table(rows: Sequence[Mapping[str, Any]], **same: str) -> pa.Table:
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
     lengths = np.array([len(names) for names in columns["actions"]])
     for name, kind in (("actions", pa.string()), ("mask", pa.string()),
@@ -239,4 +239,4 @@ def _table(rows: Sequence[Mapping[str, Any]], agent: str) -> pa.Table:
     }
     rewards = np.array(columns["reward"], dtype=np.float64)
     arrays["outcomes"] = outcome_lists(rewards, arrays["at"])
-    return fill_table(len(rows), {**arrays, "agent": agent})
+    return fill_table(len(rows), {**arrays, **same})

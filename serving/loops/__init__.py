@@ -1,0 +1,1 @@
+"""Loops: agents whose actions come with each request, behind the API of Azure Personalizer."""
