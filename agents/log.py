@@ -120,8 +120,8 @@ def log_row(
             from which guardrails count it there.
         retracted: events that were taken back: word, instant, position.
     """
-    agent, action = revision.agent, revision.offering(decision.actions).actions[decision.action]
-    closes = closes_at(agent, decision.at)
+    closes = closes_at(revision.agent, decision.at)
+    made = given_back is None
     record = decision.to_record()
     names = ("decision_id", "agent", "revision", "policy", "snapshot", "floor", "explored",
              "actions", "mask", "distribution", "expected")  # fmt: skip
@@ -136,13 +136,8 @@ def log_row(
         "propensity": decision.propensity,
         "arbitration": None if arbitration is None else orjson.dumps(arbitration).decode(),
         "send_at": decision.send_at,
-        "outcomes": [
-            {"outcome": entry.outcome, "value": entry.value, "at": entry.event.at}
-            for entry in (counted(agent, decision.at, events) if given_back is None else ())
-        ],
-        "reward": 0.0
-        if given_back is not None
-        else reward(agent, action, decision.at, events, closed=closes <= now),
+        "outcomes": _outcomes(decision, revision, events) if made else [],
+        "reward": _reward(decision, revision, events, closed=closes <= now) if made else 0.0,
         "closed_at": closes if closes <= now else None,
         "state": state,
         "given_back": given_back,
@@ -150,6 +145,22 @@ def log_row(
         "retracted": [dict(each) for each in retracted],
         "kept": None,
     }
+
+
+def _outcomes(
+    decision: Decision, revision: Revision, events: Sequence[OutcomeEvent]
+) -> list[dict[str, Any]]:
+    return [
+        {"outcome": entry.outcome, "value": entry.value, "at": entry.event.at}
+        for entry in counted(revision.agent, decision.at, events)
+    ]
+
+
+def _reward(
+    decision: Decision, revision: Revision, events: Sequence[OutcomeEvent], *, closed: bool
+) -> float:
+    action = revision.offering(decision.actions).actions[decision.action]
+    return reward(revision.agent, action, decision.at, events, closed=closed)
 
 
 def read_row(row: Mapping[str, Any]) -> Decision:

@@ -24,12 +24,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from agents.errors import SnapshotError
 from agents.revision import Revision
-from agents.units import parse_instant
 from policies.base import Label
 from policies.teaching.delay import AGES, Curve, Weights, age_of, due_at, passed
-from policies.teaching.watch import D, Due, Watch, facts_of, negative
+from policies.teaching.watch import D, Due, Watch, facts_of, negative, read_facts
 
 L = TypeVar("L")  # what is told at once: one lesson
 
@@ -216,13 +214,9 @@ class Drip(ABC, Generic[D, L]):
         """
         if not facts:
             return None
-        try:
-            self._clock = self._reached = parse_instant(facts["clock"])
-            self._curves = {name: Curve.of(curve) for name, curve in facts["curves"].items()}
-            since = facts["since"]
-            return None if since is None else int(since)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise SnapshotError(f"the state of a teacher lacks a part: {error!r}") from error
+        self._clock, since, self._curves = read_facts(facts)
+        self._reached = self._clock
+        return since
 
     def known(self, position: int) -> D | None:
         """Return a decision that is kept, None if it must be recalled."""

@@ -22,12 +22,10 @@ from typing import Any, NamedTuple
 
 from agents.corrections import Correction, corrected
 from agents.decisions import Decision, OutcomeEvent
-from agents.errors import SnapshotError
 from agents.revision import Revision
 from agents.rewards import reward
-from agents.units import parse_instant
 from policies.base import Label, Lesson
-from policies.teaching.watch import facts_of
+from policies.teaching.watch import facts_of, read_facts
 
 _START = datetime(1900, 1, 1, tzinfo=UTC)
 _LATE = timedelta(hours=1)  # that word of an activation may come behind the log's clock
@@ -177,12 +175,9 @@ class Wait:
         """
         if not facts:
             return None
-        try:
-            self._clock = self._reached = parse_instant(facts["clock"])
-            since = facts["since"]
-            return None if since is None else int(since)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise SnapshotError(f"the state of a teacher lacks a part: {error!r}") from error
+        self._clock, since, _ = read_facts(facts)
+        self._reached = self._clock
+        return since
 
     def known(self, position: int) -> Waiting | None:
         """Return a decision that is waited for, None if there is none."""

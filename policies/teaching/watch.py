@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from agents.errors import SnapshotError
+from agents.units import parse_instant
 from policies.base import Label
 from policies.teaching.delay import Curve, Weights
 
@@ -73,6 +75,20 @@ def facts_of(clock: datetime, since: int | None, curves: Mapping[str, Curve]) ->
     """Return the state of a teacher as plain values for JSON."""
     told = {name: curve.facts() for name, curve in curves.items()}
     return {"clock": clock.isoformat(), "since": since, "curves": told}
+
+
+def read_facts(facts: Mapping[str, Any]) -> tuple[datetime, int | None, dict[str, Curve]]:
+    """Read what `facts_of` returned: clock, where to read again from, curves.
+
+    Raises:
+        SnapshotError: it is no such state.
+    """
+    try:
+        since = facts["since"]
+        curves = {name: Curve.of(curve) for name, curve in facts["curves"].items()}
+        return parse_instant(facts["clock"]), None if since is None else int(since), curves
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise SnapshotError(f"the state of a teacher lacks a part: {error!r}") from error
 
 
 def negative(outcome: str, weight: float) -> list[Label]:
