@@ -47,6 +47,8 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 ON_RAY := tests/faults/test_rolling.py tests/faults/test_stop.py tests/test_demo.py \
 	tests/experiments/test_distributed.py tests/serving/test_deploy.py
 TIMED := tests/faults/test_cluster.py
+# a test that hangs ends its process (pyproject.toml), and is tried again by the next, but not forever
+AFTER_A_HANG := --max-worker-restart 1
 
 # two processes on two cores: more threads in each would only wait for one another; and what one
 # process has compiled of the sources, the programs that tests start need not compile again
@@ -55,9 +57,9 @@ test: export PYTHONDONTWRITEBYTECODE =
 
 # in the order of collection: the last ones are doctests, which are short, and nobody waits long
 test: lint ## lint, then every test and doctest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(AFTER_A_HANG) \
 		$(ON_RAY:%=--ignore=%) $(TIMED:%=--ignore=%)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ON_RAY)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(AFTER_A_HANG) $(ON_RAY)
 	@$(BIN)/python -m pytest $(TIMED)
 
 bench: $(STAMP) ## measure: each figure beside what it is compared with
@@ -65,7 +67,8 @@ bench: $(STAMP) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m simulators.benchmarks
 	@$(BIN)/python -m experiments.studies
 	@$(BIN)/python -m serving.benchmarks
-	@NEXTBEST_KILLS=2000 $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/faults/test_kills.py
+	@NEXTBEST_KILLS=2000 $(BIN)/python -m pytest -q -s -p no:cacheprovider --timeout=0 \
+		tests/faults/test_kills.py
 
 lock: ## choose versions anew (needs uv and the package index)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

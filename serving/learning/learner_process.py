@@ -16,13 +16,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 from serving.learning.learner import BATCH, Learner
 from serving.learning.snapshots import SnapshotFolder
 from serving.learning.tidying import Tidier
 from serving.ledger import open_reader
 from serving.settings import LEDGER_ENV, Settings, load_keys
+from serving.stopping import Stop
 from serving.watching.logs import LOG_ENV, logging_to
 
 logger = logging.getLogger("nextbest.learner")
@@ -32,7 +32,7 @@ _LONGEST_PAUSE_S = 60.0
 _COLLECT = (20_000, 50, 100)  # what waits for its windows is long-lived, and there is much of it
 
 
-def run(settings: Settings, stop: threading.Event, parent: int) -> None:
+def run(settings: Settings, stop: Stop, parent: int) -> None:
     """Learn until told to stop, then publish what has been learned.
 
     Args:
@@ -66,12 +66,8 @@ def main(arguments: list[str]) -> None:
         ledger_url=os.environ.get(LEDGER_ENV, ""),
     )  # fmt: skip
     kind, target = os.environ.get(LOG_ENV, "text:").split(":", 1)
-    stop = threading.Event()
-
-    def on_signal(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
+    stop = Stop()
+    stop.on((signal.SIGTERM,))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server passes the end on by SIGTERM
     os.nice(_NICENESS)
     gc.freeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -74,11 +73,11 @@ def learn(
 ) -> None:
     """Run the learner by itself, where replicas run elsewhere, until Ctrl-C."""
     from serving.learning.learner_process import LearnerSupervisor
-    from serving.running.server import stop_on_signal
+    from serving.stopping import Stop
 
     settings = Settings(Path(), data, ledger_url=ledger, log=log, log_to=log_to)
-    stop = threading.Event()
-    stop_on_signal(stop)
+    stop = Stop()
+    stop.on()
     learner = LearnerSupervisor(settings)
     try:
         typer.echo(f"learning: {data}; stop with Ctrl-C")

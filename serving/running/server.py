@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from serving.running.plain import plain_server
 from serving.running.tenants import tenants
 from serving.security.hosts import check_access
 from serving.settings import Settings, base_url, load_keys, prepare_data
+from serving.stopping import Stop
 
 logger = logging.getLogger("nextbest")
 
@@ -150,8 +149,8 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     """
     every = ", ".join(map(str, (settings.workspace, *settings.more)))
     say(f"starting: workspace {every}, data {settings.data}")
-    stop = threading.Event()
-    with serving(settings, lambda: stop_on_signal(stop)) as running:
+    stop = Stop()
+    with serving(settings, stop.on) as running:
         say(
             f"ready: {running.url} behind {running.front}; interactive API at {running.url}/docs;"
             " stop with Ctrl-C"
@@ -161,9 +160,3 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
                 raise StateError("the server has stopped; its log says why")
         say("stopping: finishing what is under way, publishing what was learned")
     say("stopped")
-
-
-def stop_on_signal(stop: threading.Event) -> None:
-    """Let SIGINT and SIGTERM set an event from now on."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
