@@ -5,14 +5,18 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	&& command -v $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.ready
+KERNELS := .venv/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench lock clean on-ray others
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-setup: $(STAMP) ## make .venv from the lock
+# without bytecode, as uv does: of 16,000 modules most are never imported
+QUIETLY := --quiet --disable-pip-version-check --no-compile
+
+setup: $(KERNELS) ## make .venv from the lock
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: expected Python 3.11 or 3.12 on the PATH" >&2; exit 1; }
@@ -23,17 +27,19 @@ $(STAMP): requirements.lock pyproject.toml
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
 		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			-r requirements.lock && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-			--no-build-isolation -e . ; \
+		$(BIN)/python -m pip install $(QUIETLY) --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install $(QUIETLY) --no-deps --no-build-isolation -e . ; \
 	fi
-	@echo "compiling the kernels of learners and markets"
-	@$(BIN)/python -m policies.precompile
-	@$(BIN)/python -m simulators.precompile
 	@touch $(STAMP)
 
-demo: $(STAMP) ## watch agents learn over HTTP, and get the closing table
+$(KERNELS): $(STAMP)
+	@echo "compiling the kernels of learners, markets and logs"
+	@$(BIN)/python -m policies.precompile
+	@$(BIN)/python -m simulators.precompile
+	@$(BIN)/python -m experiments.precompile
+	@touch $(KERNELS)
+
+demo: $(KERNELS) ## watch agents learn over HTTP, and get the closing table
 	@$(BIN)/nextbest demo --replace
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
@@ -42,27 +48,39 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# those that start a whole server on Ray: most wait for it, so that two go at a time; the last one
-# holds recoveries to their seconds, and has the machine to itself
-ON_RAY := tests/faults/test_rolling.py tests/faults/test_stop.py tests/test_demo.py \
-	tests/experiments/test_distributed.py tests/serving/test_deploy.py
+# those that start a whole server on Ray: it is mostly waited for, which leaves time for the others;
+# the last one holds recoveries to their seconds, and has the machine to itself
+ON_RAY := tests/faults/test_replicas.py tests/faults/test_rolling.py tests/faults/test_stop.py \
+	tests/test_demo.py tests/experiments/test_distributed.py tests/serving/test_deploy.py
 TIMED := tests/faults/test_cluster.py
 # a test that hangs ends its process (pyproject.toml), and is tried again by the next, but not forever
 AFTER_A_HANG := --max-worker-restart 1
+# The others make hundreds of small databases. Where there is room in memory they make them there:
+# what they kill is processes, after which a file is the same in memory as on a disk.
+IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk '$$6 == "/dev/shm" && $$4 > 2000000 {print $$6}')
 
 # two processes on two cores: more threads in each would only wait for one another; and what one
 # process has compiled of the sources, the programs that tests start need not compile again
 test: export OMP_NUM_THREADS = 1
 test: export PYTHONDONTWRITEBYTECODE =
 
-# in the order of collection: the last ones are doctests, which are short, and nobody waits long
-test: lint ## lint, then every test and doctest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(AFTER_A_HANG) \
-		$(ON_RAY:%=--ignore=%) $(TIMED:%=--ignore=%)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(AFTER_A_HANG) $(ON_RAY)
+# each step on two cores: types beside kernels, then servers on Ray before all others
+test: ## lint, then every test and doctest
+	@$(MAKE) --no-print-directory -j 2 lint setup
+	@$(MAKE) --no-print-directory -j 2 on-ray others
 	@$(BIN)/python -m pytest $(TIMED)
 
-bench: $(STAMP) ## measure: each figure beside what it is compared with
+on-ray: # says what it found when it has ended
+	@said=$$(mktemp); $(BIN)/python -m pytest -p no:cacheprovider -n 1 $(AFTER_A_HANG) $(ON_RAY) \
+		>$$said 2>&1; code=$$?; cat $$said; rm $$said; exit $$code
+
+# in the order of collection: the last ones are doctests, which are short, and nobody waits long
+others:
+	@TMPDIR=$(or $(IN_MEMORY),$${TMPDIR:-/tmp}) nice -n 4 $(BIN)/python -m pytest -n auto \
+		--maxprocesses 4 --dist loadfile --no-loadscope-reorder $(AFTER_A_HANG) \
+		$(ON_RAY:%=--ignore=%) $(TIMED:%=--ignore=%)
+
+bench: $(KERNELS) ## measure: each figure beside what it is compared with
 	@$(BIN)/python -m agents.benchmark
 	@$(BIN)/python -m simulators.benchmarks
 	@$(BIN)/python -m experiments.studies

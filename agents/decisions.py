@@ -44,7 +44,8 @@ class Decision:
         expected: the policy's expected reward of each action in currency, NaN if it has none.
         action: position of the drawn action.
         floor: share of the distribution spread evenly over the allowed actions.
-        explored: whether an allowed action with a higher expected reward was passed over.
+        explored: whether an allowed action that the policy takes for better was passed over: of a
+            larger expected reward or, where it has none, of a larger probability before the floor.
         send_at: when the contact reaches the customer (UTC), None for `none`.
     """
 

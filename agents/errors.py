@@ -74,6 +74,9 @@ class StateError(NextbestError):
     """The server or its ledger cannot do what was asked, given its present state."""
 
 
+_NAMED = 50  # of a log there may be very many
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return the end of an error message that leads from a wrong word to the right one.
 
@@ -87,4 +90,5 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     near = get_close_matches(word, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"use one of: {', '.join(names)}" if names else "none is declared"
+    more = f", ... ({len(names):,} in all)" if len(names) > _NAMED else ""
+    return f"use one of: {', '.join(names[:_NAMED])}{more}" if names else "none is declared"

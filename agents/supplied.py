@@ -32,6 +32,8 @@ class Supplied:
         slot: which of several slots is to be filled, empty if there is one only.
         baseline: the action that the caller would show by itself, one of `ids`.
         event: the caller's id of the event, empty if it is that of the decision.
+        texts: each action as it stands in the content behind `{"_tag":`, where that is known
+            without a look: the same text is the same object from one request to the next.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +42,7 @@ class Supplied:
     slot: str = ""
     baseline: str = ""
     event: str = ""
+    texts: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.baseline and self.ids:

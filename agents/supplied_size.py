@@ -35,7 +35,7 @@ def check_size(content: bytes, moment: Sequence[object], actions: Mapping[str, o
             ...
         agents.errors.ContextError: features: expected at most 500 of the moment and one action...
     """
-    if _surely_few(content, len(actions)):
+    if surely_few(content, len(actions)):
         return
     got = _together(moment, actions.values())
     if got > MOST_FEATURES:
@@ -85,7 +85,7 @@ def count_features(value: object) -> int:
     return count
 
 
-def _surely_few(content: bytes, count: int) -> bool:
+def surely_few(content: bytes, count: int) -> bool:
     """Say whether lengths alone, or commas, show that there are few; a doubt counts as no.
 
     A feature takes two bytes at least, and commas stand between features.

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.revision import Revision
-from experiments.diagnostics import Diagnostics, Health, Verdict, diagnose, judge
+from experiments.diagnostics import Diagnostics, Health, ValueSums, Verdict, diagnose, judge
+from experiments.diagnostics.mean_weight import middle_of
 from experiments.estimators import Estimate, Estimator, Pieces, find_estimator, settle
 from experiments.evaluating import check_question
 from experiments.intervals import INTERVALS, Bounds, Interval, Rows, Sample
 from experiments.logs import LoggedDecisions
+from experiments.paired import Gap, gap
 from experiments.reward_models.ridge import cross_fit
 from experiments.reward_models.robust import fit_robust
 from experiments.tally import Floats, Tally, clusters_of
@@ -170,6 +172,19 @@ class Question:
         pieces = self._pieces(self.settled(estimator))
         return self.tally(pieces).terms(pieces)
 
+    @property
+    def shares(self) -> bool:
+        """Whether the target could have made any of the log's draws."""
+        return bool(self.rows.weights.any())
+
+    def over(self, other: Question, estimator: Estimator) -> Gap:
+        """Return how much more this target is worth than another, on the same decisions."""
+        return gap(
+            (self.terms(estimator), other.terms(estimator)),
+            (self.rows.counted, other.rows.counted), (self.halves, other.halves),
+            self.rows.log, self.clusters, self.level,
+        )  # fmt: skip
+
     def where(self, kept: NDArray[np.bool_]) -> Question:
         """Ask the same of some decisions; what is known of the whole log's draws stays known."""
         health = None if self.health is None else replace(self.health, shift=None)
@@ -187,6 +202,12 @@ class Question:
     def diagnostics(self) -> Diagnostics:
         """Of this target on this log."""
         return diagnose(self.rows.log, self.rows.target, self.health)
+
+    @cached_property
+    def halves(self) -> ValueSums:
+        """What the halves of the log say of the target."""
+        log = self.rows.log
+        return ValueSums.of(log, self.rows.target, middle_of(log.at), *self.clusters)
 
     @cached_property
     def clusters(self) -> tuple[NDArray[np.intp], int]:

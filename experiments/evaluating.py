@@ -39,6 +39,26 @@ def check_question(log: LoggedDecisions, target: NDArray[np.float64]) -> None:
     check_target(log, target)
 
 
+def none_closed(groups: Collection[str], open_rows: int) -> str:
+    """Say that a log has no closed decision of some groups, and what to do if some are open.
+
+    Args:
+        groups: that are looked for.
+        open_rows: decisions after which an outcome could still arrive.
+
+    Example:
+        >>> none_closed(["random"], 0)
+        'expected closed decisions of random, got none'
+    """
+    said = f"expected closed decisions of {' or '.join(groups)}, got none"
+    if not open_rows:
+        return said
+    return (
+        f"{said}; {open_rows:,} decisions are open, because an outcome could still arrive: take the"
+        " log again when their windows have ended"
+    )
+
+
 def why_none(groups: Collection[str], log: LoggedDecisions) -> str:
     """Say why a log holds no decision of some groups to value a policy on.
 
@@ -46,9 +66,7 @@ def why_none(groups: Collection[str], log: LoggedDecisions) -> str:
         groups: that are looked for; the log has none of them.
         log: its closed decisions.
     """
-    said = f"expected closed decisions of {' or '.join(groups)}, got none"
-    if log.open_rows:
-        said += f"; {log.open_rows:,} decisions are open, because an outcome could still arrive"
+    said = none_closed(groups, log.open_rows)
     names, counts = np.unique(log.group.astype(str), return_counts=True)
     found = [f"{n:,} of {name}" for name, n in zip(names.tolist(), counts.tolist(), strict=True)]
     said += f"; the closed ones are {', '.join(found)}" if found else ""

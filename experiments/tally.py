@@ -100,6 +100,11 @@ class Tally:
         alone = max(total, 0.0) / (self.n - 1) / self.n
         return max(1.0, self.stderr**2 / alone) if alone > 0.0 else 1.0
 
+    @property
+    def totals(self) -> Floats:
+        """What the terms of each cluster's decisions add up to; (G,), see `terms`."""
+        return np.asarray(self.sums @ self._slope + self.counts * self.value)
+
     def terms(self, pieces: Pieces) -> Floats:
         """Return the terms of N decisions, whose mean over all of them is the estimate; (N,)."""
         return np.asarray(self._slope @ _columns(pieces) + self.value)

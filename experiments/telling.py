@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,50 @@ def check_place(path: Path, option: str) -> None:
         raise StateError(f"{option}: there is no folder {path.parent} to write {path.name} to")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise StateError(f"{option}: {path} may not be written")
+
+
+def shown(value: Path | str) -> str:
+    """Return a path as it may be told: of an absolute one only the last part.
+
+    Example:
+        >>> shown("logs/june"), shown(Path("/somebody/logs/june"))
+        ('logs/june', 'june')
+    """
+    path = Path(value)
+    return path.name if path.is_absolute() else str(value)
+
+
+def given_in(context: typer.Context) -> dict[str, str]:
+    """Return the arguments and options of a command that runs, by name, as they may be told."""
+    return {
+        name: ", ".join(shown(str(each)) for each in _several(value))
+        for name, value in context.params.items()
+        if name not in _APART and value is not None and _several(value)
+    }
+
+
+def command_of(context: typer.Context) -> str:
+    """Return the command line that asks the same again, from where it was run."""
+    words = ["nextbest", context.info_name or ""]
+    for each in context.command.params:
+        name = each.name or ""
+        source, value = context.get_parameter_source(name), context.params.get(name)
+        if name in _APART or source is None or source.name != "COMMANDLINE":
+            continue
+        if each.param_type_name == "argument":
+            words.append(shown(str(value)))
+        elif isinstance(value, bool):
+            words.append((each.opts if value else each.secondary_opts)[0])
+        else:
+            words += [word for one in _several(value) for word in (each.opts[0], shown(str(one)))]
+    return shlex.join(words)
+
+
+_APART = ("track", "no_track", "as_json")  # options that change no answer
+
+
+def _several(value: object) -> Sequence[object]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def tell(*parts: RenderableType) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.logs import LoggedDecisions
-from experiments.weights import counted_weights, importance_weights
+from experiments.weights import importance_weights
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Weighed:
     @cached_property
     def counted(self) -> Floats:
         """Importance weights, each as often as its decision counts in a thinned log; (N,)."""
-        return counted_weights(self.log, self.target)
+        return self.weights if self.log.stands is None else self.weights * self.log.stands
 
     @cached_property
     def direct(self) -> Floats:

@@ -137,8 +137,9 @@ def choose(
     answer = policy.distribution(context, mask) if treated else _unknown(mask)
     distribution = explore(revision, answer.probabilities, mask.allowed, treated)  # (A,)
     position, explored = _drawn(
-        distribution, answer.expected, mask.allowed, uniform_draw(secret, decision_id)
-    )
+        distribution, answer.probabilities, answer.expected, mask.allowed,
+        uniform_draw(secret, decision_id),
+    )  # fmt: skip
     action = revision.actions[position]
     return Decision(
         decision_id=decision_id,
@@ -172,14 +173,21 @@ def _reason(mask: Mask, group: Group) -> Reason:
 @compiled
 def _drawn(
     distribution: NDArray[np.float64],
+    chances: NDArray[np.float64],
     expected: NDArray[np.float64],
     allowed: NDArray[np.bool_],
     u: float,
 ) -> tuple[int, bool]:
-    """Draw a position, and say whether an allowed one with a greater value was passed over."""
+    """Draw a position, and say whether an allowed one that the policy likes better was passed over.
+
+    It likes best what it expects most of; without expectations, what it gives the largest chance,
+    before the floor.
+    """
     position, above = _position(distribution, u), False
+    blind = np.isnan(expected[position])
     for i in range(expected.size):
-        above = above or (allowed[i] and expected[i] > expected[position])
+        better = chances[i] > chances[position] if blind else expected[i] > expected[position]
+        above = above or (allowed[i] and better)
     return position, above
 
 

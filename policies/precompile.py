@@ -14,6 +14,7 @@ from agents.catalog import example_folder
 from agents.load import load_workspace
 from agents.revision import Revision
 from agents.spec import PolicySpec
+from agents.supplied import supply
 from policies.decide import decide
 from policies.floor import mix_floor
 from policies.registry import POLICIES, create_policy
@@ -21,6 +22,7 @@ from policies.samples import sample_contexts, sample_lessons, sample_mask
 from policies.table import decide_table
 from policies.teaching.discount import Discounting
 from policies.teaching.labels import Labels, TableLearner, Taught
+from policies.vowpal.ranker import Ranker
 
 _AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _CUSTOMERS = 50  # some of which are held out, and some are not
@@ -50,6 +52,8 @@ def precompile(revision: Revision) -> None:
         decide(varied, policy, context, decision_id="d", secret=b"none")
         decide_table(varied, policy, table, at=_AT, secret=b"none", usage={})
     mix_floor(np.ones(2), np.ones(2, dtype=np.bool_), 0.5)
+    content = supply([{"hour": 9}], {"a": [{"n": 1}], "b": [{"n": 2}]}).content
+    Ranker(0.2).probabilities(content, 2, [0, 1])
 
 
 def _one_lesson(columns: int) -> tuple[Taught, Labels]:

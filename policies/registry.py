@@ -45,6 +45,20 @@ ORDERED = frozenset({Fixed.name, First.name})
 FOR_SUPPLIED = frozenset({*RANKERS, Uniform.name})
 
 
+def is_idle(revision: Revision) -> bool:
+    """Say whether what decides learns nothing: it has nothing to learn, or is told not to.
+
+    Example:
+        >>> from agents.catalog import example_folder
+        >>> from agents.load import load_workspace
+        >>> with example_folder("telecom") as folder:
+        ...     is_idle(load_workspace(folder).revisions["retention"])
+        False
+    """
+    spec = revision.agent.policy
+    return spec.learner in STATELESS or spec.mode == "logging"
+
+
 def policy_class(name: str, where: str = "policy") -> type[Policy]:
     """Return the class of a learner.
 

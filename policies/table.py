@@ -77,6 +77,7 @@ class Drawn:
         reasons: what the numbers stand for.
         allowed: (N, A), the control group's held out.
         distribution: (N, A) what was drawn from.
+        chances: (N, A) the policy's, before the floor; even where it was not asked.
         expected: (N, A) of the policy, NaN where it has none or was not asked.
         actions: (N,) positions of the drawn actions.
     """
@@ -86,6 +87,7 @@ class Drawn:
     reasons: Reasons
     allowed: Flags
     distribution: Numbers
+    chances: Numbers
     expected: Numbers
     actions: NDArray[np.intp]
 
@@ -96,9 +98,15 @@ class Drawn:
 
     @property
     def explored(self) -> Flags:
-        """Whether an allowed action of a larger expected reward was passed over, (N,)."""
-        drawn = self.expected[np.arange(len(self.actions)), self.actions][:, None]  # (N, 1)
-        found: Flags = np.any(self.allowed & (self.expected > drawn), axis=1)
+        """Whether an allowed action that the policy likes better was passed over, (N,).
+
+        It likes best what it expects most of; without expectations, the likeliest before the floor.
+        """
+        rows = np.arange(len(self.actions))
+        blind = np.isnan(self.expected[rows, self.actions])[:, None]  # (N, 1)
+        likes = np.where(blind, self.chances, self.expected)  # (N, A)
+        drawn = likes[rows, self.actions][:, None]  # (N, 1)
+        found: Flags = np.any(self.allowed & (likes > drawn), axis=1)
         return found
 
 
@@ -242,7 +250,7 @@ def draw_batch(
         for row in treated.tolist():
             distribution[row] = explore(revision, probabilities[row], allowed[row])
     actions = draws(distribution, uniform_draws(secret, ids))  # (N,)
-    return Drawn(groups, codes, reasons, allowed, distribution, expected, actions)
+    return Drawn(groups, codes, reasons, allowed, distribution, probabilities, expected, actions)
 
 
 def _hold_out(codes: NDArray[np.int32], held: Flags, reasons: Reasons) -> None:

@@ -179,15 +179,15 @@ class Writer:
             else:
                 await self._attempt(batch)
         except BaseException as error:
+            kept = "" if isinstance(error, LostError) else "nothing was committed: "
+            for job in batch:  # first of all, whatever else goes wrong: nobody is answered
+                job.error = StateError(f"{kept}{error}")
             await self._undo()
             if len(batch) > 1 and isinstance(error, RefusedError) and error.own_fault:
                 for job in batch:  # so that only the culprit hears of it
                     await self._commit([job])
                 return
             logger.error("a commit failed; %d requests are refused: %s", len(batch), error)
-            kept = "" if isinstance(error, LostError) else "nothing was committed: "
-            for job in batch:
-                job.error = StateError(f"{kept}{error}")
             if not isinstance(error, Exception):
                 raise
 

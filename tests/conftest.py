@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -25,6 +31,16 @@ def pytest_configure() -> None:
     os.environ["RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"] = str(first + 99)
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives until the end: modules, and thousands of tests.
+
+    To go through them again and again took as long as the tests that make many objects.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.fixture
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
@@ -32,6 +48,28 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+Limit = Callable[[subprocess.Popen[str]], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def limit() -> Limit:
+    """Kill a process that has not ended after four minutes: who waits for it, or reads, goes on."""
+
+    @contextlib.contextmanager
+    def limited(process: subprocess.Popen[str]) -> Iterator[None]:
+        timer = threading.Timer(240.0, process.kill)
+        timer.start()
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            timer.cancel()
+
+    return limited
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""After the two commands with which `make setup` ends there is nothing left to compile."""
+"""After the three commands with which `make setup` ends there is nothing left to compile."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 
 LEFT = """
 import importlib, pkgutil, runpy
-import policies, simulators
+import experiments.diagnostics, experiments.logs, policies, simulators
 from numba.core.dispatcher import Dispatcher
 
-for room in policies, simulators:  # the second compiles what only markets call of the first
+for room in policies, simulators, experiments:  # the second compiles what only markets call
     runpy.run_module(f"{room.__name__}.precompile", run_name="__main__")
 names = [
-    found.name for room in (policies, simulators)
+    found.name
+    for room in (policies, simulators, experiments.diagnostics, experiments.logs)
     for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
     if not found.name.startswith("simulators.benchmarks")  # scripts
 ]

@@ -52,12 +52,13 @@ class Hidden:
         if law.ramp is None:
             return
         late = _later_names(law)
+        known = {key.rpartition("@")[0]: amount for key, amount in usage.items()}
         for action, reason in zip(row["actions"][1:], row["mask"][1:], strict=True):
             name = "" if reason is None else reason.partition(": ")[0]
             if "could not be checked" in (reason or ""):
                 continue
             if name == "maturity" or name in late:
-                positives = usage.get(f"positives:{law.agent}/{action}@0")
+                positives = known.get(f"positives:{law.agent}/{action}")
                 share = _share(law.ramp, positives)
                 opened = self._opened.setdefault((law.agent, action), _Opened())
                 customer = row["customer"]

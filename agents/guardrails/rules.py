@@ -98,6 +98,40 @@ class _Part(Generic[G]):
         return _compiled(self.make, book) if self.named else self.rules
 
 
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What several rules read and count, as `Rules` tells it."""
+
+    lookback: timedelta
+    event_lookback: timedelta
+    hears: frozenset[str]
+    counters: tuple[Counter, ...]
+
+    @classmethod
+    def of(cls, rules: _All) -> _Reach:
+        counters = (counter for rule in rules for counter in rule.counters)
+        return cls(
+            max((rule.lookback for rule in rules if rule.reads_contacts), default=timedelta(0)),
+            max((rule.lookback for rule in rules if rule.hears), default=timedelta(0)),
+            frozenset[str]().union(*(rule.hears for rule in rules)),
+            tuple({counter.name: counter for counter in counters}.values()),
+        )
+
+
+def _alike(rules: _All, others: _All) -> bool:
+    """Say whether rules surely read and count what others do."""
+    return len(rules) == len(others) and all(
+        rule is other
+        or (
+            rule.reads_contacts == other.reads_contacts
+            and rule.lookback == other.lookback
+            and rule.hears == other.hears
+            and rule.counters == other.counters
+        )
+        for rule, other in zip(rules, others, strict=True)
+    )
+
+
 class Rules:
     """The guardrails of one agent, and the rankings, which depend on what guardrails allow.
 
@@ -122,6 +156,9 @@ class Rules:
             self.guardrails = tuple(rule for part in first for rule in part.over(book))
             self.rankings = tuple(rule for part in last for rule in part.over(book))
         self._parts: _Parts = first, last
+        self._all: _All = (*self.guardrails, *self.rankings)
+        alike = like is not None and _alike(self._all, like._all)
+        self._reach: _Reach = like._reach if like is not None and alike else _Reach.of(self._all)
 
     @property
     def named(self) -> bool:
@@ -132,29 +169,25 @@ class Rules:
     @property
     def lookback(self) -> timedelta:
         """How far back in a customer's contacts they look."""
-        each = (rule.lookback for rule in self._all() if rule.reads_contacts)
-        return max(each, default=timedelta(0))
+        return self._reach.lookback
 
     @property
     def event_lookback(self) -> timedelta:
         """How far back in a customer's events they look."""
-        return max((rule.lookback for rule in self._all() if rule.hears), default=timedelta(0))
+        return self._reach.event_lookback
 
     @property
     def hears(self) -> frozenset[str]:
         """The words of the events that they must know of."""
-        return frozenset[str]().union(*(rule.hears for rule in self._all()))
+        return self._reach.hears
 
     @property
     def counters(self) -> tuple[Counter, ...]:
         """What they count over all customers, each once."""
-        counters = (counter for rule in self._all() for counter in rule.counters)
-        return tuple({counter.name: counter for counter in counters}.values())
-
-    def _all(self) -> tuple[Guardrail | Ranking, ...]:
-        return (*self.guardrails, *self.rankings)
+        return self._reach.counters
 
 
+_All = tuple[Guardrail | Ranking, ...]
 _Parts = tuple[tuple[_Part[Guardrail], ...], tuple[_Part[Ranking], ...]]
 
 

@@ -118,8 +118,9 @@ def _listed(rule: ExclusionList, batch: Batch) -> Key:
 def _inside(rule: Maturity, batch: Batch) -> Key:
     """By whether a customer's position is below the share of an action."""
     key = same(batch.count)
+    first = rule.counters[0].first(batch.at)
     for _, salt, counter in rule.ramps:
-        positives = batch.usage.get(counter)
+        positives = batch.usage.get(f"{counter}@{first}")
         if positives is None or positives >= rule.full:
             continue
         share = rule.share(positives)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,8 @@ from experiments.logs import LoggedDecisions
 from experiments.revisions import currency_of, hidden_features
 from experiments.reward_models.ridge import cross_fit
 from experiments.reward_models.robust import fit_robust
-from experiments.targets.asked import Target
+from experiments.targets.asked import Probabilities, Target
+from experiments.targets.loggers import mixture_of
 from experiments.targets.named import NAMED
 from experiments.weighing import Weighed
 
@@ -84,6 +85,7 @@ class Asker:
         key: file of the key that snapshots are signed with.
         interval: around each estimate.
         forced: whether numbers are told below the limits too.
+        loggers: the policies that wrote the log, by name; empty if balanced weights are not asked.
     """
 
     log: LoggedDecisions
@@ -94,6 +96,7 @@ class Asker:
     key: Path | None
     interval: Interval = DEFAULT_INTERVAL
     forced: bool = False
+    loggers: Mapping[str, Probabilities] = field(default_factory=dict)
 
     @property
     def newest(self) -> Revision | None:
@@ -130,16 +133,18 @@ class Asker:
         """
         questions = {target.name: self._question(target) for target in targets}
         found = tuple(self._answer(name, question) for name, question in questions.items())
-        supported = {each.target: each.verdict.supported for each in found}
-        beside = {name: each for name, each in questions.items() if each.rows.weights.any()}
+        verdicts = {each.target: each.verdict for each in found}
+        beside = {name: each for name, each in questions.items() if each.shares}
         if LOGGED not in questions:
             beside = beside | {LOGGED: self._question(Target(LOGGED, NAMED[LOGGED]))}
             own = beside[LOGGED].answer(LOGGED, self.estimators)
-            supported = supported | {LOGGED: own.verdict.supported}
+            verdicts = verdicts | {LOGGED: own.verdict}
+        supported = {name: each.supported for name, each in verdicts.items()}
+        comparable = {name: each.comparable for name, each in verdicts.items()}
         told = {name: each for name, each in beside.items() if supported[name] or self.forced}
         return Answer(
             found,
-            differences(beside, self.estimators, supported, forced=self.forced),
+            differences(beside, self.estimators, comparable, forced=self.forced),
             tuple(
                 by_segment(
                     told, each, revision=self.newest, estimators=self.estimators,
@@ -158,7 +163,7 @@ class Asker:
 
     def _answer(self, name: str, question: Question) -> Evaluation:
         """Value one policy; one that shares no decision with the log has no estimates at all."""
-        asked = self.estimators if question.rows.weights.any() else ()
+        asked = self.estimators if question.shares else ()
         return question.answer(name, asked, forced=self.forced)
 
     def _question(self, target: Target) -> Question:
@@ -166,8 +171,15 @@ class Asker:
         check_question(self.rows, p)
         wanted = "mrdr" in self.estimators
         robust = fit_robust(self.rows, p, exclude=self._hidden) if wanted else None  # (N, A)
-        rows = Weighed(self.rows, p, self._q_hat, robust=robust)
+        rows = Weighed(self.rows, p, self._q_hat, self._mixture, robust)
         return Question(rows, self.level, self.interval, self._range, self._health)
+
+    @cached_property
+    def _mixture(self) -> NDArray[np.float64] | None:
+        if not self.loggers:
+            return None
+        answers = {name: each(self.rows) for name, each in self.loggers.items()}
+        return mixture_of(self.rows, answers)  # (N,)
 
     @cached_property
     def _hidden(self) -> frozenset[str]:

@@ -17,18 +17,22 @@ from experiments.asking.differences import LOGGED
 from experiments.asking.options import Options
 from experiments.asking.printing import print_answer, print_lift, recheck
 from experiments.asking.records import answer_json
-from experiments.asking.streamed import NOT_SUPPORTED, in_pieces, streamed
+from experiments.asking.settling import check_used
+from experiments.asking.streamed import SUPPLIED_PARTS, in_pieces, streamed
+from experiments.asking.tables import differences_table, parts_table, segments_table
 from experiments.evaluating import why_none
 from experiments.html import Facts, evaluation_files, write_html
 from experiments.html.asked import facts_of
 from experiments.html.headline import difference_sentence
+from experiments.html.sheets import Sheet, sheet_of
 from experiments.logs import fingerprint, read_log
 from experiments.revisions import read_revisions
 from experiments.targets.asked import Source, Target, read_target
 from experiments.targets.supplied import supplied_in
 from experiments.targets.taught import BLOCKS, Lessons
 from experiments.telling import AgentName, Level, LogPath, check_place
-from experiments.tracking import DATABASE, open_tracking, record
+from experiments.tracking import NoTrack, Track, place_of, record
+from experiments.trust import NOT_SUPPORTED
 
 
 def evaluate_command(
@@ -49,8 +53,10 @@ def evaluate_command(
     stream: o.Stream = None,
     as_json: o.AsJson = False,
     workspace: o.Recheck = None,
-    track: o.Track = None,
+    track: Track = None,
+    no_track: NoTrack = False,
     html: o.Html = None,
+    logger: o.Loggers = o.NONE,
 ) -> None:
     """Value policies from a decision log alone, and compare the groups it holds.
 
@@ -62,7 +68,8 @@ def evaluate_command(
         Options(
             log, tuple(dict.fromkeys(policy)), group, tuple(dict.fromkeys(estimator)), interval,
             agent, key, level, tuple(dict.fromkeys(by)), parts, blocks, at_once, progressive,
-            force, stream, as_json, workspace, track, html,
+            force, stream, as_json, workspace, place_of(track, no_track), html,
+            tuple(dict.fromkeys(logger)),
         )
     )  # fmt: skip
 
@@ -75,7 +82,10 @@ def run(options: Options) -> None:
     """
     # Names in logs, files and YAML may hold brackets: they are shown, never read as markup.
     console = Console(markup=False, highlight=False, stderr=options.json)
+    check_used(options)
     if in_pieces(console, options):
+        if options.track is not None and not options.track.named:
+            console.print("warning: no run is recorded of a log that is read in pieces")
         streamed(console, options)
         return
     in_force = load_workspace(options.workspace) if options.workspace is not None else None
@@ -109,14 +119,14 @@ def _prepared(options: Options, console: Console) -> tuple[Asker, list[Target]]:
     if not len(rows):
         raise LogError(why_none(options.group.groups, decisions))
     if options.parts and supplied_in(rows):
-        raise LogError(
-            "--parts: expected a log of declared offers and channels, got one of actions that came"
-            " with each request; leave it out"
-        )
+        raise LogError(SUPPLIED_PARTS)
     asker = Asker(
         decisions, rows, revisions, options.estimators, options.level, options.key, interval,
         options.force,
     )  # fmt: skip
+    own = Source(revisions, asker.newest, options.key, option="--logger")
+    loggers = {each: read_target(each, own).probabilities for each in options.loggers}
+    asker = replace(asker, loggers=loggers)
     source = Source(revisions, asker.newest, options.key, progressive=options.progressive)
     learning = [each for each in options.policies if read_target(each, source).learns]
     wait = timedelta(0) if options.at_once else None
@@ -132,13 +142,23 @@ def _keep(asker: Asker, answer: Answer, options: Options) -> None:
     facts = facts_of(asker, options.log, options.agent, options.policies, options.group.value)
     facts = replace(
         facts, command=options.command, targets=answer.targets or {},
-        compared=_compared(answer, facts.currency),
+        compared=_compared(answer, facts.currency), closer=_closer(answer, facts.currency),
     )  # fmt: skip
     if options.html is not None:
         write_html(options.html, answer.evaluations, asker.rows, facts)
         console.print(f"the report: {options.html}", soft_wrap=True)
     if options.track is not None:
         _track(console, asker, answer, facts, options)
+
+
+def _closer(answer: Answer, currency: str) -> list[Sheet]:
+    """Return what the terminal tells beside the values, for the page."""
+    tables = [segments_table(each, currency) for each in answer.segments]
+    if answer.differences:
+        tables.insert(0, differences_table(answer.differences, currency))
+    if answer.parts:
+        tables.append(parts_table(answer.parts, currency))
+    return [sheet_of(table) for table in tables]
 
 
 def _compared(answer: Answer, currency: str) -> dict[str, str]:
@@ -151,13 +171,11 @@ def _compared(answer: Answer, currency: str) -> dict[str, str]:
 
 
 def _track(console: Console, asker: Asker, answer: Answer, facts: Facts, options: Options) -> None:
-    folder = options.track
-    if folder is None:
+    if options.track is None:
         return
-    client = open_tracking(folder)
+    client, runs = options.track.open(), []
     for evaluation in answer.evaluations:
         files = evaluation_files([evaluation], asker.rows, facts)
-        record(client, evaluation, fingerprint=facts.fingerprint, artifacts=files)
-    store = folder / DATABASE
-    console.print(f"recorded in {store}; see it with:", soft_wrap=True)
-    console.print(f"  mlflow ui --backend-store-uri sqlite:///{store}", soft_wrap=True)
+        runs.append(record(client, evaluation, fingerprint=facts.fingerprint, artifacts=files))
+    for line in options.track.told(*runs):
+        console.print(line, soft_wrap=True)

@@ -16,6 +16,7 @@ from experiments.estimators import ESTIMATORS
 from experiments.evaluate import DEFAULT_ESTIMATORS, DEFAULT_INTERVAL
 from experiments.intervals import INTERVALS, Interval
 from experiments.targets.taught import BLOCKS
+from experiments.tracking import Place
 
 LARGE = 2_000_000
 """Rows above which a log is read in pieces, unless something is asked that needs it whole."""
@@ -36,6 +37,12 @@ Estimators = Annotated[
     ),
 ]
 IntervalName = Annotated[str, typer.Option("--interval", help=f"Any of {', '.join(INTERVALS)}.")]
+Loggers = Annotated[
+    list[str],
+    typer.Option(
+        "--logger", help="For bips: each policy that wrote the log, as of --policy; repeatable."
+    ),
+]
 KeyFile = Annotated[Path | None, typer.Option(help="Key file that snapshots are signed with.")]
 By = Annotated[
     list[str],
@@ -63,7 +70,8 @@ Stream = Annotated[
     bool | None,
     typer.Option(
         "--stream/--no-stream",
-        help=f"Read the log in pieces, or whole; if not said, in pieces above {LARGE:,} rows.",
+        help=f"Read the log in pieces, which all but learners, mrdr, bips, --html, --track and"
+        f" --workspace can be had from, or whole; if not said, in pieces above {LARGE:,} rows.",
         show_default=False,
     ),
 ]
@@ -71,7 +79,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine."
 Recheck = Annotated[
     Path | None, typer.Option(help="Re-check every decision against this folder's YAML.")
 ]
-Track = Annotated[Path | None, typer.Option(help="Folder in which to record MLflow runs.")]
 Html = Annotated[
     Path | None, typer.Option(help="File to write a report to that opens in a browser.")
 ]
@@ -103,8 +110,9 @@ class Options:
     stream: bool | None
     json: bool
     workspace: Path | None
-    track: Path | None
+    track: Place | None
     html: Path | None
+    loggers: Sequence[str] = ()
 
     @property
     def found_interval(self) -> Interval:
@@ -122,8 +130,10 @@ class Options:
     def whole(self) -> str:
         """The first option that was given and needs every decision at once; empty if none was."""
         asked = {
-            "--by": self.by, "--parts": self.parts, "--progressive": self.progressive,
-            "--workspace": self.workspace, "--track": self.track, "--html": self.html,
+            "--progressive": self.progressive, "--workspace": self.workspace,
+            "--track": self.track is not None and self.track.named,
+            "--html": self.html, "--logger": self.loggers,
+            "--estimator mrdr": "mrdr" in self.estimators,
         }  # fmt: skip
         return next((name for name, given in asked.items() if given), "")
 
@@ -138,6 +148,7 @@ class Options:
         words += [word for each in self.policies for word in ("--policy", _shown(Path(each)))]
         words += [word for each in self.estimators for word in ("--estimator", each)]
         words += [word for each in self.by for word in ("--by", each)]
+        words += [word for each in self.loggers for word in ("--logger", _shown(Path(each)))]
         words += ["--interval", self.interval] if self.interval != INTERVAL else []
         words += ["--blocks", str(self.blocks)] if self.blocks != BLOCKS else []
         words += ["--agent", self.agent] if self.agent else []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
@@ -16,8 +17,8 @@ from experiments.asking.cautions import cautions
 from experiments.asking.options import Options
 from experiments.asking.tables import differences_table, parts_table, segments_table
 from experiments.estimators.replay import kept
-from experiments.lift import lift
-from experiments.lift.metrics import compare_metrics
+from experiments.lift import Lift, lift
+from experiments.lift.metrics import MetricResult, compare_metrics
 from experiments.logs import read_table
 from experiments.report import (
     audit_lines,
@@ -40,36 +41,54 @@ def print_answer(
     console: Console, answer: Answer, asker: Asker, options: Options, targets: Sequence[Target]
 ) -> None:
     """Print the values, what they rest on, and what they consist of."""
-    evaluations = answer.evaluations
-    console.print(value_table(evaluations, asker.currency))
-    if answer.differences:
-        console.print(differences_table(answer.differences, asker.currency))
-    for segments in answer.segments:
-        console.print(segments_table(segments, asker.currency))
-    if answer.parts:
-        console.print(parts_table(answer.parts, asker.currency))
-    console.print(diagnostics_table(evaluations))
-    console.print(audit_lines(evaluations[0].diagnostics.audit))
-    for line in _notes(answer, asker, options, targets):
-        console.print(line)
-    for line in verdict_lines(evaluations):
-        console.print(line, style="yellow")
+    print_found(console, answer, asker.currency, _notes(answer, asker, options, targets))
     for line in cautions(options, targets):
         console.print(f"warning: {line}", style="yellow")
     for line in agreement_lines(options.log, asker.log, asker.revisions):
         console.print(line)
 
 
+def print_found(console: Console, answer: Answer, currency: str, notes: Iterable[str]) -> None:
+    """Print what was found, of a log in memory or of a streamed one.
+
+    Args:
+        console: to print to.
+        answer: to be told.
+        currency: three letters.
+        notes: which decisions were used.
+    """
+    evaluations = answer.evaluations
+    console.print(value_table(evaluations, currency))
+    if answer.differences:
+        console.print(differences_table(answer.differences, currency))
+    for segments in answer.segments:
+        console.print(segments_table(segments, currency))
+    if answer.parts:
+        console.print(parts_table(answer.parts, currency))
+    console.print(diagnostics_table(evaluations))
+    console.print(audit_lines(evaluations[0].diagnostics.audit))
+    for line in notes:
+        console.print(line)
+    for line in verdict_lines(evaluations):
+        console.print(line, style="yellow")
+
+
+def left_out(open_rows: int, given_back_rows: int) -> list[str]:
+    """Say which decisions of a log count for nothing."""
+    found = []
+    if open_rows:
+        found.append(f"{open_rows:,} open decisions left out: an outcome could still arrive")
+    if given_back_rows:
+        found.append(f"{given_back_rows:,} left out: their contacts were not made")
+    return found
+
+
 def _notes(
     answer: Answer, asker: Asker, options: Options, targets: Sequence[Target]
 ) -> Sequence[str]:
     """Say which decisions were used, where that is not plain."""
-    found = []
     log, rows = asker.log, asker.rows
-    if log.open_rows:
-        found.append(f"{log.open_rows:,} open decisions left out: an outcome could still arrive")
-    if log.given_back_rows:
-        found.append(f"{log.given_back_rows:,} left out: their contacts were not made")
+    found = left_out(log.open_rows, log.given_back_rows)
     if any(target.learns for target in targets):
         found.append(
             f"learners went on learning block by block; all policies are valued on the"
@@ -87,17 +106,24 @@ def _notes(
 def print_lift(console: Console, asker: Asker) -> None:
     """Print what the groups earned, and how the outcomes that count moved."""
     found = lift(asker.log, holdout=asker.holdout, level=asker.level)
-    console.print()
-    console.print(groups_table(found, asker.currency))
-    if found.told:
-        console.print(lift_table(found, asker.currency))
-    warnings = lift_warnings(found)
     newest = asker.newest
     metrics = compare_metrics(asker.log, newest.agent, level=asker.level) if newest else ()
+    print_groups(console, found, metrics, asker.currency)
+
+
+def print_groups(
+    console: Console, found: Lift, metrics: Sequence[MetricResult], currency: str
+) -> None:
+    """Print what was found of the groups, of a log in memory or of a streamed one."""
+    console.print()
+    console.print(groups_table(found, currency))
+    if found.told:
+        console.print(lift_table(found, currency))
+    warnings = lift_warnings(found)
     if metrics:
-        console.print(metrics_table(metrics, asker.level))
+        console.print(metrics_table(metrics, found.level))
         warnings += metrics_warnings(metrics)
-    if asker.holdout is None:
+    if math.isnan(found.ratio_p):
         warnings.append(
             "the groups' sizes were not checked: the log's revisions are unknown, differ in their"
             " holdout, or have their groups managed elsewhere"

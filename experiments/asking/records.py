@@ -43,6 +43,13 @@ def answer_record(
         "decisions": len(asker.rows),
         "level": asker.level,
         "interval": {"name": asker.interval.name, "assumption": asker.interval.assumption},
+        **found_record(answer),
+    }
+
+
+def found_record(answer: Answer) -> dict[str, Any]:
+    """Return what was found, without what it was found in."""
+    return {
         "supported": answer.supported,
         "evaluations": [evaluation_record(each) for each in answer.evaluations],
         "differences": [_difference(each) for each in answer.differences],

@@ -10,15 +10,24 @@ from numpy.typing import NDArray
 
 from agents.errors import LogError, UnknownNameError, did_you_mean
 from agents.revision import Revision
-from experiments.asking.differences import Difference, differences
+from experiments.asking.differences import Difference, V, differences
+from experiments.asking.labels import (
+    PIECES,
+    UNKNOWN,
+    cut_codes,
+    cut_names,
+    in_order,
+    numbers_of,
+    words_of,
+)
 from experiments.estimators import HEADLINE
 from experiments.evaluate import Evaluation, Question
 from experiments.logs import LoggedDecisions
+from experiments.logs.contexts import Column, feature_columns
 from experiments.targets.rules import conditions_hold, language_of
 
-_MOST = 20
-_PIECES = 4  # of a number with many values
-_WORD = "unknown"
+MOST = 20
+"""Segments by one field: more are no segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +83,23 @@ def by_segment(
     """
     log = next(iter(questions.values())).rows.log
     labels = labels_of(log, by, revision)  # (N,)
-    names = sorted(set(labels.tolist()), key=lambda name: (name == _WORD, name))
-    if len(names) > _MOST:
-        raise LogError(f"--by {by}: expected at most {_MOST} segments, got {len(names):,}")
-    return Segments(
-        by, tuple(_segment(questions, name, labels == name, estimators, forced) for name in names)
-    )
+    names = in_order(labels.tolist())
+    if len(names) > MOST:
+        raise LogError(f"--by {by}: expected at most {MOST} segments, got {len(names):,}")
+    found = []
+    for name in names:
+        rows = labels == name  # (N,)
+        inside = {target: question.where(rows) for target, question in questions.items()}
+        n = int(np.count_nonzero(rows))
+        found.append(segment_of(name, n, inside, estimators, forced=forced))
+    return Segments(by, tuple(found))
 
 
 def labels_of(log: LoggedDecisions, by: str, revision: Revision | None = None) -> NDArray[np.str_]:
     """Return the name of each decision's segment, see `by_segment`; (N,)."""
-    fields = {name for record in log.contexts.tolist() for name in record["features"]}
+    fields = feature_columns(log.contexts)
     if by in fields:
-        return _values([record["features"].get(by) for record in log.contexts.tolist()])
+        return _values(fields[by])
     if by.isidentifier():
         hint = did_you_mean(by, fields)
         raise UnknownNameError(f"--by {by}: it is no field of the log; {hint}")
@@ -96,54 +109,51 @@ def labels_of(log: LoggedDecisions, by: str, revision: Revision | None = None) -
     except ValueError as error:
         raise UnknownNameError(f"--by {by}: {error}") from None
     held = conditions_hold(log, [condition], language)[:, 0]  # (N,)
-    words = {True: by, False: f"not ({by})", None: _WORD}
-    return np.array([words[value] for value in held.tolist()])
+    return np.array(condition_names(by))[condition_codes(held)]
 
 
-def _segment(
-    questions: Mapping[str, Question],
-    name: str,
-    rows: NDArray[np.bool_],
-    estimators: Sequence[str],
-    forced: bool,
+def condition_names(by: str) -> tuple[str, str, str]:
+    """Name the segments of an expression: true, not true, and unknown."""
+    return by, f"not ({by})", UNKNOWN
+
+
+def condition_codes(held: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Return the number among `condition_names` of each of (n,) values: true, false or None."""
+    return np.array([{True: 0, False: 1}.get(value, 2) for value in held], dtype=np.intp)
+
+
+def segment_of(
+    name: str, n: int, inside: Mapping[str, V], estimators: Sequence[str], *, forced: bool
 ) -> Segment:
-    n = int(np.count_nonzero(rows))
-    inside = {target: question.where(rows) for target, question in questions.items()}
-    shared = {target: bool(each.rows.weights.any()) for target, each in inside.items()}
+    """Value policies on the decisions of one segment, and hold them against each other.
+
+    Args:
+        name: of the segment.
+        n: its decisions.
+        inside: by name of the target, on those decisions.
+        estimators: names.
+        forced: whether numbers are told below the limits too.
+    """
     try:
         evaluations = tuple(
-            question.answer(target, estimators if shared[target] else (), forced=forced)
+            question.answer(target, estimators if question.shares else (), forced=forced)
             for target, question in inside.items()
         )
-        supported = {each.target: each.verdict.supported for each in evaluations}
-        beside = {target: each for target, each in inside.items() if shared[target]}
-        apart = differences(beside, estimators, supported, forced=forced)
+        comparable = {each.target: each.verdict.comparable for each in evaluations}
+        beside = {target: each for target, each in inside.items() if each.shares}
+        apart = differences(beside, estimators, comparable, forced=forced)
     except LogError as error:
         return Segment(name, n, refused=str(error))
     return Segment(name, n, evaluations, apart)
 
 
-def _values(values: list[object]) -> NDArray[np.str_]:
+def _values(column: Column) -> NDArray[np.str_]:
     """Name each value; numbers by quartile if there are many."""
-    numbers = {v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    if len(numbers) <= _PIECES:
-        return np.array([_told(value) for value in values])
-    amounts = np.array(
-        [v if isinstance(v, (int, float)) else np.nan for v in values], dtype=np.float64
-    )  # (N,)
-    inner = np.linspace(0.0, 1.0, _PIECES + 1)[1:-1]
-    cuts = np.unique(np.nanquantile(amounts, inner, method="lower"))  # (K,)
-    bins = np.searchsorted(cuts, amounts, side="left")  # (N,)
-    words = [f"{k + 1}: up to {cut:g}" for k, cut in enumerate(cuts.tolist())]
-    words.append(f"{len(cuts) + 1}: above {cuts[-1]:g}")
-    return np.array(
-        [_WORD if np.isnan(x) else words[b] for x, b in zip(amounts, bins.tolist(), strict=True)]
-    )
-
-
-def _told(value: object) -> str:
-    if value is None:
-        return _WORD
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ", ".join(sorted(map(str, value))) if isinstance(value, list) else str(value)
+    amounts = numbers_of(column)  # (N,)
+    seen = amounts[~np.isnan(amounts)]
+    if len(np.unique(seen)) <= PIECES:
+        words = words_of(column)
+        return np.array(words.names)[words.codes]
+    inner = np.linspace(0.0, 1.0, PIECES + 1)[1:-1]
+    cuts = np.unique(np.quantile(seen, inner, method="lower"))  # (K,)
+    return np.array(cut_names(cuts.tolist()))[cut_codes(amounts, cuts)]

@@ -103,7 +103,7 @@ def _segment_rows(segment: Segment, digits: int) -> list[tuple[Text | str, ...]]
 
 def _difference(row: Difference, digits: int) -> tuple[str, ...]:
     if not row.shown:
-        return (*_NUMBERS, REFUSED)
+        return (*_NUMBERS, f"{REFUSED}: {row.reason}")
     return (*_amounts(row, digits, "+"), "" if row.supported else FORCED)
 
 

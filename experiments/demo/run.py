@@ -159,6 +159,8 @@ def served(demo: Demo) -> Iterator[str]:
     command = [sys.executable, "-m", "nextbest", "serve", str(demo.workspace)]
     command += ["--data", str(demo.data), "--port", str(port)]
     command += ["--clock", "driven", "--snapshot-every", "2"]
+    # by default it would end this process alone, and leave the server
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with demo.journal.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"COLUMNS": "100"}
@@ -169,6 +171,7 @@ def served(demo: Demo) -> Iterator[str]:
             yield url
         finally:
             code = _stop(process)
+            signal.signal(signal.SIGTERM, before)
     if code != 0:
         raise StateError(f"the server ended with {code}; {demo.journal} has the details")
 

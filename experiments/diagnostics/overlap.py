@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.diagnostics.audit import Audit, audit
-from experiments.diagnostics.drift import Shift, ValueDrift, ValueSums, shift
+from experiments.diagnostics.drift import Shift, shift
+from experiments.diagnostics.halves import ValueDrift, ValueSums
 from experiments.diagnostics.limits import LIMITS
 from experiments.diagnostics.mean_weight import MeanWeight, WeightSums, middle_of
 from experiments.logs import LoggedDecisions
@@ -157,6 +158,11 @@ class TargetSums:
             self.weights + other.weights,
             self.values + other.values,
         )
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        return round(float(self.sums[0]))
 
     def diagnostics(self, health: Health, *, whole: bool) -> Diagnostics:
         """Return the diagnostics of the decisions that were added up."""

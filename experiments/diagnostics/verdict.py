@@ -13,6 +13,12 @@ from experiments.estimators.base import Estimate
 
 Grade = Literal["pass", "warn", "fail"]
 
+STEADY_VALUE = "Same value throughout"
+"""The check of a policy's value in the halves of the log, by name."""
+
+STEADIER = "A log of a time in which little changed, or of its later part alone."
+"""What is needed where the halves differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -23,12 +29,14 @@ class Check:
         verdict: `fail` if no figure should be believed for it, `warn` if with care only.
         words: what was found, for a reader without statistics.
         needed: what data would help; empty if it passed.
+        total: decisions like these that would do, where more of them is all that is needed; or 0.
     """
 
     name: str
     verdict: Grade
     words: str
     needed: str = ""
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +60,36 @@ class Verdict:
         return tuple(check for check in self.checks if check.verdict == "fail")
 
     @property
+    def comparable(self) -> bool:
+        """Whether the policy may be held against another on the same decisions.
+
+        A value that moved between the halves of the log is no answer by itself, and its difference
+        to another may have stayed: that is judged by `experiments.diagnostics.GapDrift`.
+        """
+        return all(check.name == STEADY_VALUE for check in self.reasons)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What was found by each check that did not pass, in words."""
         return tuple(check.words for check in self.checks if check.verdict != "pass")
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """What data would be needed, each once."""
-        return tuple(dict.fromkeys(check.needed for check in self.reasons if check.needed))
+        """What data would be needed, see `needs`."""
+        return needs(self.reasons)
+
+
+def needs(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return what data checks need, each once; of numbers of decisions the largest, which will do.
+
+    Example:
+        >>> few = Check("Conversions", "fail", "", "About 10 more.", total=20)
+        >>> needs([few, Check("Overlap", "fail", "", "About 90 more.", total=100)])
+        ('About 90 more.',)
+    """
+    most = max((check.total for check in checks), default=0)
+    told = (check.needed for check in checks if check.total in (0, most))
+    return tuple(dict.fromkeys(filter(None, told)))
 
 
 def judge(
@@ -142,7 +172,8 @@ def _conversions(found: Diagnostics) -> Check:
     words = f"{seen:,.1f} effective conversions, at least {LIMITS.conversions:g} needed."
     if seen >= LIMITS.conversions:
         return Check(name, "pass", words)
-    return Check(name, "fail", words, more_conversions(found.n, seen, LIMITS.conversions))
+    needed = more_conversions(found.n, seen, LIMITS.conversions)
+    return Check(name, "fail", words, needed, _total(found.n, seen, LIMITS.conversions))
 
 
 def _size(found: Diagnostics, limits: Limits) -> Check:
@@ -153,7 +184,8 @@ def _size(found: Diagnostics, limits: Limits) -> Check:
     )
     if found.ess < limits.ess:
         needed = _more(found.n, found.ess, limits.ess) if found.ess > 0.0 else _OWN
-        return Check(name, "fail", f"{words} At least {limits.ess:,g} are needed.", needed)
+        total = _total(found.n, found.ess, limits.ess)
+        return Check(name, "fail", f"{words} At least {limits.ess:,g} are needed.", needed, total)
     if share >= LIMITS.overlap_warning:
         return Check(name, "pass", words)
     return Check(name, "warn", words, _OWN)
@@ -207,17 +239,19 @@ def _customers(found: Diagnostics) -> Iterator[Check]:
 def _drift(found: Diagnostics) -> Iterator[Check]:
     if found.drift is None:
         return
-    name, seen = "Same value throughout", found.drift
+    name, seen = STEADY_VALUE, found.drift
     if not seen.seen:
         yield Check(name, "pass", "The policy's value is the same in both halves of the log.")
         return
-    great = seen.share > LIMITS.halves
     # No amounts: this is told also where no number is.
+    words = f"The policy's value in one half of the log is {seen.share:.0%} below the other's"
+    if seen.common:
+        words += ", in step with all that was logged; it is that of the log's time as a whole."
+        yield Check(name, "warn", words)
+        return
     yield Check(
-        name, "fail" if great else "warn",
-        f"The policy's value in one half of the log is {seen.share:.0%} below the other's; their"
-        " mean may hold for neither.",
-        "A log of a time in which little changed, or of its later part alone.",
+        name, "fail" if seen.great else "warn", f"{words}; their mean may hold for neither.",
+        STEADIER,
     )  # fmt: skip
 
 
@@ -243,8 +277,13 @@ def _more(n: int, seen: float, wanted: float) -> str:
         >>> _more(1_000, 4.0, 10.0)
         'About 1,500 more decisions like these (2,500 in all).'
     """
-    total = _rounded(n * wanted / seen)
+    total = _total(n, seen, wanted)
     return f"About {max(1, total - n):,} more decisions like these ({total:,} in all)."
+
+
+def _total(n: int, seen: float, wanted: float) -> int:
+    """Return how many decisions would do, or 0 if no number of such decisions would."""
+    return _rounded(n * wanted / seen) if seen > 0.0 else 0
 
 
 def _rounded(count: float) -> int:

@@ -38,8 +38,8 @@ class Balanced:
         if rows.mixture is None:
             raise LogError(
                 "bips: expected the probability of each drawn action under the mixture of all"
-                " policies that wrote the log, got none; give evaluate() what"
-                " experiments.estimators.balanced.mixture returns, or use ips"
+                " policies that wrote the log, got none; name each of them with --logger, or give"
+                " evaluate() what experiments.estimators.balanced.mixture returns; or use ips"
             )
         return Pieces(rows.drawn(rows.target) / rows.mixture * rows.log.reward)
 

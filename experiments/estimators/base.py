@@ -41,6 +41,11 @@ class Pieces(NamedTuple):
         over, under = (None if part is None else part * stands for part in self[1:3])
         return Pieces(self.plain * stands, over, under, stands)
 
+    def where(self, rows: NDArray[np.intp]) -> Pieces:
+        """Keep some decisions, (M,)."""
+        over, under, stands = (None if part is None else part[rows] for part in self[1:])
+        return Pieces(self.plain[rows], over, under, stands)
+
 
 class Estimator(Protocol):
     """Values a target policy from decisions that another policy made."""

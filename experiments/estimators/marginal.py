@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.errors import LogError, did_you_mean
 from experiments.estimators.base import Pieces
+from experiments.logs.places import numbers_of
 from experiments.weighing import Weighed
 
 ATTRIBUTES = ("offer", "channel", "window")
@@ -65,8 +66,8 @@ class Marginal:
                 f"{self.name}: expected a log with the probability of every action, got one with"
                 " that of the drawn action alone; use ips or snips"
             )
-        group = _groups(rows.log.by_action(self.name).actions, self.attributes)  # (A,)
-        same = group == group[rows.log.action][:, None]  # (N, A)
+        group = _groups(rows.log.actions, self.attributes)  # (actions,)
+        same = group[numbers_of(rows.log)] == group[rows.log.drawn][:, None]  # (N, A), also padding
         wanted = np.einsum("na,na->n", rows.target, same)
         logged = np.einsum("na,na->n", rows.log.distribution, same)
         return Pieces(wanted / logged * rows.log.reward)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -17,10 +17,12 @@ from rich.text import Text
 from agents.errors import LogError, UnknownNameError, did_you_mean
 from agents.groups import Group
 from agents.revision import Revision
-from experiments.diagnostics import diagnose, judge
-from experiments.fairness.parity import Parity, exposure_parity, value_parity
+from experiments.diagnostics import Health
+from experiments.evaluate import declared_range
+from experiments.fairness.parity import Parity, Served, exposure_parity
+from experiments.fairness.values import value_parity
 from experiments.lift.labels import label
-from experiments.logs import LoggedDecisions, read_log, read_table
+from experiments.logs import read_log, read_table
 from experiments.revisions import currency_of, hidden_features, read_revisions
 from experiments.reward_models.ridge import cross_fit
 from experiments.targets import logged_target, none_target, uniform_target
@@ -77,14 +79,16 @@ def ask_fairness(
     newest = revisions.get(str(log.revision[np.argmax(log.at)]))
     hidden = hidden_features(newest) if newest else frozenset()
     target = TARGETS[policy](rows)  # (N, A)
-    _check_policy(rows, target, policy)
     q_hat = cross_fit(rows, exclude=hidden)  # (N, A)
+    health, limits = Health.of(rows, hidden), declared_range(newest) if newest else None
     found = {}
     for name in by or _declared(newest):
         schema = newest.workspace.customer if newest else {}
         labels = label(name, rows.contexts.tolist(), rows.at, schema)
         exposures = (exposure_parity(rows, labels, offer=o, level=level) for o in (None, *offers))
-        value = value_parity(rows, labels, target, q_hat=q_hat, level=level)
+        value = value_parity(
+            rows, labels, target, q_hat=q_hat, level=level, reward_range=limits, health=health
+        )
         found[name] = (*exposures, replace(value, currency=currency_of(newest)))
     return found
 
@@ -102,36 +106,22 @@ def parity_table(by: str, found: Parity) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("note")
     for row in found.rows:
-        note = "best" if row.best else "under 4/5" if row.below else ""
         amounts = [_amount(x, money=found.money) for x in (row.value, row.low, row.high)]
         shares = [_share(x) for x in (row.ratio, row.ratio_low, row.ratio_high)]
-        few = "few"
-        table.add_row(
-            Text(row.group), f"{row.customers:,}", *amounts, *shares, note if row.enough else few
-        )
+        table.add_row(Text(row.group), f"{row.customers:,}", *amounts, *shares, _note(row))
     return table
 
 
-def parity_record(found: Parity) -> dict[str, object]:
-    """Return a parity as plain values for JSON; None where a ratio is not defined."""
+def parity_record(found: Parity) -> dict[str, Any]:
+    """Return a parity as plain values for JSON; None where a figure is not defined or told."""
     rows = [
         {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()}
-        for row in (asdict(each) for each in found.rows)
+        for row in (asdict(each) | {"supported": each.supported} for each in found.rows)
     ]
     return {
         "what": found.what, "money": found.money, "level": found.level, "groups": rows,
         "warnings": found.warnings,
     }  # fmt: skip
-
-
-def _check_policy(rows: LoggedDecisions, target: NDArray[np.float64], policy: str) -> None:
-    """Refuse to value what `nextbest evaluate` would not; what was logged values itself."""
-    if policy == "logged":
-        return
-    verdict = judge(diagnose(rows, target))
-    if not verdict.supported:
-        why = " ".join(check.words for check in verdict.reasons)
-        raise LogError(f"--policy {policy}: not supported: {why}")
 
 
 def _check_rows(path: Path, agent: str | None) -> None:
@@ -170,7 +160,17 @@ def _declared(newest: Revision | None) -> list[str]:
     return names
 
 
+def _note(row: Served) -> str:
+    if row.refused:
+        return "not supported"
+    if not row.enough:
+        return "few"
+    return "best" if row.best else "under 4/5" if row.below else ""
+
+
 def _amount(value: float, *, money: bool) -> str:
+    if math.isnan(value):
+        return ""
     if not money:
         return f"{value:.4f}"
     return f"{value * _PER:,.{0 if abs(value) >= 1.0 else 2}f}"

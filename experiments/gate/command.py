@@ -17,14 +17,17 @@ from experiments.gate.breaches import breaches_of, unasked
 from experiments.gate.canary import watch
 from experiments.gate.criteria import Criteria, read_criteria
 from experiments.gate.judging import judge
-from experiments.gate.options import Asked, shown
-from experiments.gate.recording import Facts, record_gate, told
+from experiments.gate.options import Asked
+from experiments.gate.recording import Facts, record_gate
 from experiments.gate.report import canary_parts, canary_record, judgement_parts, judgement_record
 from experiments.gate.subject import read_subject
-from experiments.gate.verdict import Outcome
 from experiments.logs import fingerprint, read_log
 from experiments.revisions import hidden_features, read_revisions
-from experiments.telling import AgentName, AsJson, LogPath, tell, tell_json
+from experiments.telling import AgentName, AsJson, LogPath, shown, tell, tell_json
+from experiments.tracking import NoTrack, Track, place_of
+
+_ERROR = 2
+"""Exit code of what could not be asked, as of a wrong option: 1 says that it may not take over."""
 
 
 def gate_command(
@@ -36,29 +39,31 @@ def gate_command(
     key: o.KeyFile = None,
     workspace: o.InForce = None,
     agent: AgentName = None,
-    track: o.Track = None,
+    track: Track = None,
+    no_track: NoTrack = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a candidate may take over, by what it surely brings.
 
-    The exit code is 0 if it may, 1 if not (or if a canary has to go back), and
-    2 if there is not enough evidence, or not yet, or if something could not be
-    read. Where evidence is missing it says what data would be needed.
+    The exit code is 0 if it may, 1 if not (or if a canary has to go back), 2 if
+    something is wrong with the command, or could not be read or recorded, and 3 if
+    there is not enough evidence, or not yet: it says what data would be needed.
     """
     asked = Asked(log, candidate, champion, canary, criteria, key, workspace, agent)
     try:
+        place = place_of(track, no_track)
         rules = read_criteria(criteria)
         parts, found, facts = (_watch if canary else _judge)(asked, rules)
-        run = None if track is None else record_gate(track, facts, rules, found)
+        if as_json:
+            tell_json(found)
+        else:
+            tell(*parts)
+        if place is not None:  # only now: the decision is told whatever becomes of its record
+            run = record_gate(place, facts, rules, found)
+            typer.echo("\n".join(place.told(run)), err=as_json)
     except (NextbestError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(Outcome.UNKNOWN.exit_code) from None
-    if as_json:
-        tell_json(found)
-    else:
-        tell(*parts)
-        if track is not None and run is not None:
-            tell(told(track, run))
+        raise typer.Exit(_ERROR) from None
     raise typer.Exit(int(found["exit_code"]))
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from agents.spec import Outcome as OutcomeSpec
 from experiments.diagnostics import LIMITS, Check, Health, more_conversions
 from experiments.diagnostics import judge as judge_data
+from experiments.diagnostics.verdict import STEADIER, STEADY_VALUE
 from experiments.evaluate import DEFAULT_ESTIMATORS, Evaluation, evaluate
 from experiments.gate.criteria import Criteria, watched
 from experiments.gate.verdict import Criterion, Outcome, outcome_of
 from experiments.logs import LoggedDecisions
-from experiments.paired import Paired, counting, paired
+from experiments.paired import Paired, counting, less, paired
 from experiments.reward_models.ridge import cross_fit
 from experiments.weights import importance_weights
 
@@ -35,11 +36,13 @@ class Judgement:
         criteria: all of them, in the order in which they are told.
         differences: candidate less champion, one an estimator; currency per decision.
         decisions: that it was judged on.
+        evaluations: of the candidate and the champion by themselves.
     """
 
     criteria: tuple[Criterion, ...]
     differences: tuple[Paired, ...]
     decisions: int
+    evaluations: tuple[Evaluation, ...] = ()
 
     @property
     def missing(self) -> tuple[Criterion, ...]:
@@ -67,7 +70,7 @@ def judge(
     The lower bound of candidate - champion has to exceed the margin by each estimator. It is the
     lower end of an interval at 1 - 2 alpha, so that a candidate that is no better passes with a
     probability of about alpha at most; the two need not agree on anything but that. Whatever would
-    make `nextbest evaluate` refuse the value of either policy is missing evidence here.
+    make `nextbest evaluate` refuse their difference is missing evidence here.
 
     Args:
         log: N decisions of the treatment and random groups that neither learned from.
@@ -98,11 +101,12 @@ def judge(
     rows = (
         *_laws(log, candidate, criteria, breaches),
         *_evidence(found, criteria),
-        _apart(differences, criteria, len(log), alike=np.array_equal(candidate, champion)),
+        _apart(differences, criteria, len(log), alike=not less(candidate, champion).any()),
+        *_moved(differences),
         *(_better(each, criteria) for each in differences),
         *(_metrics(log, (candidate, champion), outcomes or {}, criteria) if differences else ()),
     )
-    return Judgement(rows, differences, len(log))
+    return Judgement(rows, differences, len(log), tuple(found))
 
 
 def _laws(
@@ -124,7 +128,9 @@ def _evidence(found: Sequence[Evaluation], criteria: Criteria) -> Iterator[Crite
     known: list[Check] = []
     for policy, limits in zip(found, (stricter, LIMITS), strict=True):
         checks = judge_data(policy.diagnostics, policy.estimates, limits).checks
-        own = [check for check in checks if check not in known]  # some are about the log alone
+        own = [  # some are about the log alone; what moved is judged by the difference
+            check for check in checks if check not in known and check.name != STEADY_VALUE
+        ]
         known += own
         yield from (_checked(check, policy, criteria) for check in own if _told(check, policy))
 
@@ -162,6 +168,16 @@ def _apart(differences: Sequence[Paired], criteria: Criteria, n: int, *, alike: 
         "conversions that tell them apart", "evidence", f"{seen:,.1f}", f"at least {wanted:,.0f}",
         seen >= wanted, words, needed,
     )  # fmt: skip
+
+
+def _moved(differences: Sequence[Paired]) -> Iterator[Criterion]:
+    """Refuse a difference that is another in each half of the log; see `GapDrift`."""
+    if any(each.drift.great for each in differences):
+        yield Criterion(
+            "difference in each half of the log", "evidence", "refused", "as evaluate asks", False,
+            "what the candidate is worth more than the champion differs between the halves of the"
+            " log by more than chance, and not both say surely which is better.", STEADIER,
+        )  # fmt: skip
 
 
 def _better(each: Paired, criteria: Criteria) -> Criterion:

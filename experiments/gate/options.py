@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from experiments.telling import shown
+
 Candidate = Annotated[str, typer.Option(help="Snapshot file, policy or rule that wants to decide.")]
 Champion = Annotated[
     str, typer.Option(help="What decides now: logged, or a snapshot, policy or rule.")
@@ -22,9 +24,6 @@ CriteriaFile = Annotated[
 KeyFile = Annotated[Path | None, typer.Option(help="Key file that snapshots are signed with.")]
 InForce = Annotated[
     Path | None, typer.Option(help="Folder in force, to check every decision against.")
-]
-Track = Annotated[
-    Path | None, typer.Option(help="Folder in which to record the decision, with MLflow.")
 ]
 
 
@@ -53,9 +52,3 @@ class Asked:
         for option, value in pairs.items():
             words += [option, shown(value)] if value else []
         return shlex.join(words)
-
-
-def shown(value: Path | str) -> str:
-    """Return a path as it may be told: of an absolute one only the last part."""
-    path = Path(value)
-    return path.name if path.is_absolute() else str(value)

@@ -17,6 +17,7 @@ from experiments.gate.canary import Canary, Course
 from experiments.gate.judging import Judgement
 from experiments.gate.verdict import Criterion
 from experiments.intervals.asymptotic import FIRST_LOOK
+from experiments.tracking.evaluations import diagnostic_figures
 
 
 def judgement_parts(found: Judgement, currency: str) -> Iterator[RenderableType]:
@@ -59,6 +60,10 @@ def judgement_record(found: Judgement) -> dict[str, Any]:
         "outcome": found.outcome.value,
         "exit_code": found.outcome.exit_code,
         "decisions": found.decisions,
+        "conversions": min((each.conversions for each in found.differences), default=None),
+        "diagnostics": {
+            each.target: diagnostic_figures(each.diagnostics) for each in found.evaluations
+        },
         "missing": [
             {"name": each.name, "reason": each.words, "needed": each.needed}
             for each in found.missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from agents.revision import Revision
 from experiments.evaluating import why_none
 from experiments.logs import LoggedDecisions, read_log, read_table
 from experiments.revisions import read_revisions
-from experiments.targets.asked import Source, read_target
+from experiments.targets.asked import Source, Target, read_target
 from experiments.targets.taught import Lessons
 from policies.snapshot import Manifest, unseal
 
@@ -32,7 +32,7 @@ class Subject:
         candidate, champion: (N, A) probabilities.
         revision: the newest of the log, None if it is not known.
         revisions: the ids of those that decided, sorted.
-        hashes: SHA-256 of each file that a policy was read from, by what it was named.
+        hashes: SHA-256 of each file that a policy was read from, by its role.
         left_out: decisions that one of the two had learned from.
         notes: what is to be told of that.
     """
@@ -74,7 +74,7 @@ def read_subject(
     newest = revisions.get(str(whole.revision[np.argmax(whole.at)]))
     source = Source(revisions, newest, key)
     names = (candidate, champion)
-    learns = any(read_target(name, source).learns for name in names)
+    learns = any(each.learns for each in _targets(names, source))
     if learns:
         lessons = Lessons.of(whole, rows, revisions=revisions)
         source = Source(revisions, newest, key, lessons)
@@ -85,13 +85,21 @@ def read_subject(
         raise LogError(
             "expected decisions that neither policy has learned from, got none; take a later log"
         )
-    targets = [read_target(name, source).probabilities(kept) for name in names]
-    hashes = {name: _sha256(Path(name)) for name in names if Path(name).is_file()}
+    targets = [each.probabilities(kept) for each in _targets(names, source)]
+    roles = zip(("candidate", "champion"), names, strict=True)
+    hashes = {role: _sha256(Path(name)) for role, name in roles if Path(name).is_file()}
     return Subject(
         kept, targets[0], targets[1], newest, tuple(sorted(set(map(str, kept.revision.tolist())))),
         hashes, len(rows) - len(kept),
         (*_taught(kept, learns), *_notes(manifests, len(rows) - len(kept))),
     )  # fmt: skip
+
+
+def _targets(names: tuple[str, str], source: Source) -> list[Target]:
+    """Find out which policies are meant; an error names the option of the one that is not."""
+    options = ("--candidate", "--champion")
+    pairs = zip(names, options, strict=True)
+    return [read_target(name, replace(source, option=option)) for name, option in pairs]
 
 
 def _taught(kept: LoggedDecisions, learns: bool) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from experiments.trust import NOT_SUPPORTED
+
 Role = Literal["law", "evidence", "merit"]
 
 
@@ -20,8 +22,8 @@ class Outcome(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """For scripts: 0 promote, 1 do not, 2 not enough evidence (yet)."""
-        return {Outcome.PROMOTE: 0, Outcome.KEEP: 1, Outcome.ROLLBACK: 1}.get(self, 2)
+        """For scripts: 0 promote, 1 do not, 3 not enough evidence (yet); 2 is for errors."""
+        return {Outcome.PROMOTE: 0, Outcome.KEEP: 1, Outcome.ROLLBACK: 1}.get(self, NOT_SUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def outcome_of(criteria: tuple[Criterion, ...]) -> Outcome:
 
     Example:
         >>> outcome_of((Criterion("ESS", "evidence", "12", "200", False),)).exit_code
-        2
+        3
     """
     failed = {each.role for each in criteria if not each.passed}
     if "law" in failed:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from experiments.diagnostics import needs
 from experiments.evaluate import Evaluation
+from experiments.html.believing import belief_of
 from experiments.lift import Difference, Lift
 from experiments.trust import reasons
 
@@ -40,11 +42,13 @@ class Headline:
             are good and show neither; `unsupported` if they cannot tell.
         sentence: in words, with the interval.
         needed: what data would be needed; empty if nothing is missing.
+        trust: what speaks for and against believing it; empty if the sentence says so.
     """
 
     answer: Answer
     sentence: str
     needed: tuple[str, ...] = ()
+    trust: str = ""
 
 
 _NO_CONTROL = Headline(
@@ -79,7 +83,7 @@ def lift_headline(lift: Lift, currency: str) -> Headline | None:
         )
     told = _told(found, lift.level, currency)
     if not math.isnan(lift.ratio_p):
-        return told
+        return replace(told, trust="the groups' sizes are as declared.")
     return Headline(
         "open" if told.answer == "yes" else told.answer,
         f"{told.sentence} But the groups' sizes were not checked against declared shares: were the"
@@ -120,7 +124,7 @@ def value_headline(evaluation: Evaluation, currency: str, compared: str = "") ->
     against = reasons(evaluation)
     if against:
         why = " ".join(check.words for check in against)
-        needed = tuple(dict.fromkeys(check.needed for check in against))
+        needed = needs(against)
         forced = " Its numbers are FORCED: do not rely on them." if evaluation.forced else ""
         words = f"{evaluation.target}: not supported. {why}{forced}"
         return Headline("unsupported", words, needed)
@@ -131,6 +135,7 @@ def value_headline(evaluation: Evaluation, currency: str, compared: str = "") ->
         f"{evaluation.target} would earn about {amount(_PER * row.value)} {currency} per 1,000"
         f" decisions ({100 * row.level:g}% interval {amount(low)} to {amount(high)}, by"
         f" {row.estimator}).{compared and ' '}{compared}",
+        trust=belief_of(evaluation).sentence,
     )
 
 

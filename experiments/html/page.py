@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from agents.errors import StateError
 from experiments.evaluate import Evaluation
+from experiments.html.believing import belief_of
 from experiments.html.headline import headlines
-from experiments.html.records import evaluation_records, table_rows, to_json, to_tsv
+from experiments.html.records import evaluation_records, to_json, to_tsv
+from experiments.html.sheets import Sheet, sheet_of
 from experiments.lift import Lift
 from experiments.lift.metrics import MetricResult
 from experiments.logs import LoggedDecisions
@@ -31,9 +33,17 @@ from experiments.plots import (
     to_png,
     to_svg,
 )
-from experiments.report import lift_warnings, metrics_warnings
+from experiments.report import (
+    diagnostics_table,
+    groups_table,
+    lift_table,
+    lift_warnings,
+    metrics_table,
+    metrics_warnings,
+    value_table,
+)
 from experiments.tracking.environment import environment
-from experiments.trust import checks, reasons
+from experiments.trust import reasons
 from experiments.weights import importance_weights
 
 if TYPE_CHECKING:
@@ -56,6 +66,7 @@ class Facts:
         command: that repeats the evaluation.
         title: of the page.
         compared: a sentence a policy, how it does against what was logged.
+        closer: what else was asked for, such as differences, segments and parts.
     """
 
     currency: str = "currency"
@@ -67,6 +78,7 @@ class Facts:
     command: str = ""
     title: str = "Evaluation"
     compared: Mapping[str, str] = field(default_factory=dict)
+    closer: Sequence[Sheet] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +138,8 @@ def render_html(
             compared=facts.compared,
         ),
         plots=_plots(evaluations, log, facts),
-        trust=[(each.target, checks(each)) for each in evaluations],
-        rows=table_rows(evaluations),
-        differences=[] if facts.lift is None or facts.lift.mismatch else facts.lift.differences,
+        beliefs=[belief_of(each) for each in evaluations],
+        sections=_sections(evaluations, facts),
         warnings=warnings + metrics_warnings(facts.metrics),
         tsv=to_tsv(evaluations),
         json=to_json(record).decode(),
@@ -161,6 +172,25 @@ def _template() -> Template:
         lstrip_blocks=True,
     )  # fmt: skip
     return kept.get_template("page.html.j2")
+
+
+def _sections(evaluations: Sequence[Evaluation], facts: Facts) -> list[tuple[str, list[Sheet]]]:
+    """Return the tables of the page under their headings."""
+    values = [
+        sheet_of(value_table(evaluations, facts.currency)),
+        sheet_of(diagnostics_table(evaluations)),
+    ]
+    sections = [("The figures", values)]
+    if facts.lift is not None:
+        groups = [sheet_of(make(facts.lift, facts.currency)) for make in (groups_table, lift_table)]
+        sections.append(("Treated customers beside others", groups))
+    if facts.metrics:
+        level = evaluations[0].level if facts.lift is None else facts.lift.level
+        sections.append(("Outcomes to watch", [sheet_of(metrics_table(facts.metrics, level))]))
+    if facts.closer:
+        sections.append(("Looked at more closely", list(facts.closer)))
+    filled = [(heading, [each for each in sheets if each.rows]) for heading, sheets in sections]
+    return [(heading, sheets) for heading, sheets in filled if sheets]
 
 
 def _plots(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from agents.errors import UnknownNameError, did_you_mean
 from experiments.intervals.anytime import Asymptotic
-from experiments.intervals.base import Bounds, Interval, Rows, Sample
+from experiments.intervals.base import Bounds, Grouped, Interval, Rows, Sample
 from experiments.intervals.bernstein import EmpiricalBernstein
 from experiments.intervals.betting import Betting
 from experiments.intervals.bootstrap import Bootstrap
@@ -20,8 +20,8 @@ from experiments.intervals.normal import Normal
 from experiments.intervals.wilson import WilsonEss, wilson_interval
 
 __all__ = [
-    "INTERVALS", "Bounds", "Interval", "MeanSample", "Rows", "Sample", "difference_interval",
-    "find_interval", "mean_sample", "wilson_interval",
+    "INTERVALS", "Bounds", "Grouped", "Interval", "MeanSample", "Rows", "Sample",
+    "difference_interval", "find_interval", "mean_sample", "wilson_interval",
 ]  # fmt: skip
 
 _ALL: tuple[Interval, ...] = (

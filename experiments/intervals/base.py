@@ -84,6 +84,28 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """Totals of G groups of decisions that are independent of each other.
+
+    Args:
+        sizes: (G,) decisions of each, above 0.
+        terms: (G,) totals of the estimate's terms.
+        weights: (G,) totals of the importance weights.
+        stands: (G,) totals of what the decisions stand for: their number, if none was dropped.
+        gains: (G,) totals of weight x reward.
+    """
+
+    sizes: NDArray[np.float64]
+    terms: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    stands: NDArray[np.float64]
+    gains: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+@dataclass(frozen=True)
 class Sample:
     """What is known of one estimate, and from which every interval is made.
 
@@ -97,6 +119,7 @@ class Sample:
         weight_limit: the greatest weight that was possible, as far as it is known; at least the
             greatest that was seen.
         rows: each decision; None if the log was streamed and only sums were kept.
+        grouped: what the sums of a streamed log say in their place; None if there are rows.
         conversions: effective conversions, counted before costs, see `experiments.weights`;
             infinite if they were not counted.
     """
@@ -112,6 +135,7 @@ class Sample:
     weight_limit: float
     rows: Rows | None = None
     conversions: float = math.inf
+    grouped: Grouped | None = None
 
 
 class Interval(Protocol):
@@ -131,7 +155,7 @@ class Interval(Protocol):
 
     @property
     def needs_rows(self) -> bool:
-        """Whether it needs `Sample.rows`."""
+        """Whether it needs `Sample.rows`, or `Sample.grouped` in their place."""
 
     def bounds(self, sample: Sample, level: float, /) -> Bounds:
         """Return the interval at a nominal coverage in (0, 1)."""

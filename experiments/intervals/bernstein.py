@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.intervals.base import Bounds, Sample, check_level
-from experiments.intervals.grouped import all_rows, group
+from experiments.intervals.grouped import all_groups
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class EmpiricalBernstein:
     def bounds(self, sample: Sample, level: float) -> Bounds:
         """Return the interval around the mean of weight x reward, joined with the estimate."""
         check_level(level)
-        groups = group(all_rows(sample, self.name), None)
+        groups = all_groups(sample, self.name)
         count, each = len(groups), float(groups.sizes.mean())
         low, high = sample.reward_range
         widest = float(groups.sizes.max()) * sample.weight_limit * (max(high, 0.0) - min(low, 0.0))

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import optimize, special
 
 from experiments.intervals.base import Bounds, Sample, check_level
-from experiments.intervals.grouped import Floats, all_rows, group
+from experiments.intervals.grouped import Floats, all_groups
 
 _STAKES = 0.5 ** np.arange(1.0, 13.0)  # (K,) shares of the greatest bet that cannot ruin
 
@@ -72,7 +72,7 @@ class Betting:
     def bounds(self, sample: Sample, level: float) -> Bounds:
         """Return the values that are not refused, joined with the estimate."""
         check_level(level)
-        groups = group(all_rows(sample, self.name), None)
+        groups = all_groups(sample, self.name)
         low, high = sample.reward_range
         limit, rich = sample.weight_limit, math.log(2.0 / (1.0 - level))
         gains, sizes, weights = groups.gains, groups.sizes, groups.weights

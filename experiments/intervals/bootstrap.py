@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from experiments.intervals.base import Bounds, Sample, normal_quantile
-from experiments.intervals.grouped import Floats, Grouped, group, needed_rows
+from experiments.intervals.base import Bounds, Grouped, Sample, normal_quantile
+from experiments.intervals.grouped import Floats, groups_of
 
 _DRAWS, _SEED = 999, 20260302
 _FARTHEST = 0.05  # the bias correction takes no share of draws beyond this from an end
@@ -40,7 +40,7 @@ class Bootstrap:
     def bounds(self, sample: Sample, level: float) -> Bounds:
         """Return the corrected quantiles, extended to the estimate if they leave it out."""
         z = normal_quantile(level)
-        groups = group(needed_rows(sample, self.name))
+        groups = groups_of(sample, self.name)
         gaps = groups.terms - groups.sizes * sample.value  # (G,)
         shifts = _shifts(groups, gaps)  # (B,)
         squares = float(gaps @ gaps)

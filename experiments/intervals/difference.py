@@ -59,11 +59,27 @@ def mean_sample(
     if count < 2:
         raise ValueError(f"expected at least two customers in a group, got {count}")
     conversions = effective_conversions(np.ones(count), outcomes)
-    variance = float(np.var(totals, ddof=1))
+    return summed_sample(
+        count, float(np.mean(totals)), float(np.var(totals, ddof=1)), conversions, everyone
+    )
+
+
+def summed_sample(
+    count: int, mean: float, variance: float, conversions: float, everyone: float = 0.0
+) -> MeanSample:
+    """Summarise the totals of a group's customers, of which only sums are known.
+
+    Args:
+        count: customers, at least two.
+        mean: of their totals.
+        variance: of their totals, count - 1 below the line.
+        conversions: effective ones.
+        everyone: as of `mean_sample`.
+    """
     if conversions < _FEW:
         variance = max(variance, everyone)
     df = max(1.0, min(float(count), conversions) - 1.0)
-    return MeanSample(float(np.mean(totals)), variance / count, df, conversions)
+    return MeanSample(mean, variance / count, df, conversions)
 
 
 def difference_interval(one: MeanSample, other: MeanSample, level: float) -> Bounds:

@@ -2,69 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import LogError
-from experiments.intervals.base import Rows, Sample
+from experiments.intervals.base import Grouped, Rows, Sample
 
 Floats = NDArray[np.float64]
 
 MOST_GROUPS = 4_096
 
 
-@dataclass(frozen=True)
-class Grouped:
-    """Totals of G groups of decisions that are independent of each other.
+def groups_of(sample: Sample, name: str, most: int | None = MOST_GROUPS) -> Grouped:
+    """Return what each customer of a sample adds up to, or many customers together.
 
     Args:
-        sizes: (G,) decisions of each, above 0.
-        terms: (G,) totals of the estimate's terms.
-        weights: (G,) totals of the importance weights.
-        stands: (G,) totals of what the decisions stand for: their number, if none was dropped.
-        gains: (G,) totals of weight x reward.
-    """
-
-    sizes: Floats
-    terms: Floats
-    weights: Floats
-    stands: Floats
-    gains: Floats
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-
-def needed_rows(sample: Sample, name: str) -> Rows:
-    """Return each decision of a sample.
+        sample: with its decisions, or with the totals of a streamed log. There customers share
+            buckets, so that the groups are others than in memory, and as good.
+        name: of the interval that asks.
+        most: how many groups there may be; None leaves every customer alone, or every bucket.
 
     Raises:
-        LogError: only sums were kept.
+        LogError: it has neither, or fewer than two groups.
     """
+    if sample.grouped is not None:
+        return _folded(sample.grouped, most)
     if sample.rows is None:
         raise LogError(
-            f"the interval {name!r} expects each decision, got sums only, as of a streamed log;"
-            " read the log whole, or ask for 'envelope', 'normal' or 'wilson'"
+            f"the interval {name!r} expects each decision or what customers add up to, got sums"
+            " over all of them only; ask for 'envelope', 'normal' or 'wilson'"
         )
-    return sample.rows
+    return group(sample.rows, most)
 
 
-def all_rows(sample: Sample, name: str) -> Rows:
-    """Return each decision of a sample from whose log none was dropped.
+def all_groups(sample: Sample, name: str) -> Grouped:
+    """Return what each customer adds up to, of a log from which no decision was dropped.
 
     Raises:
-        LogError: only sums were kept, or decisions were dropped: a bound for means says nothing of
-            the ratio that a thinned log is valued by.
+        LogError: as `groups_of`, or decisions were dropped: a bound for means says nothing of the
+            ratio that a thinned log is valued by.
     """
-    rows = needed_rows(sample, name)
-    if rows.stands is not None:
+    found = groups_of(sample, name, None)
+    thinned = sample.rows is not None and sample.rows.stands is not None
+    if thinned or not np.array_equal(found.stands, found.sizes):
         raise LogError(
             f"the interval {name!r} expects a log of all decisions, got one that was thinned (kept"
             " is below 1); ask for 'envelope', 'bootstrap' or 'likelihood'"
         )
-    return rows
+    return found
 
 
 def group(rows: Rows, most: int | None = MOST_GROUPS) -> Grouped:
@@ -80,14 +65,25 @@ def group(rows: Rows, most: int | None = MOST_GROUPS) -> Grouped:
     Raises:
         LogError: fewer than two groups.
     """
-    codes = rows.clusters if most is None else rows.clusters % most
-    sizes = np.bincount(codes).astype(np.float64)
-    filled = sizes > 0.0
+    ones = np.ones_like(rows.weights)  # (N,)
+    stands = ones if rows.stands is None else rows.stands
+    each = Grouped(ones, rows.terms, rows.weights, stands, rows.weights * rows.rewards)
+    return _added(each, rows.clusters if most is None else rows.clusters % most)
+
+
+def _folded(groups: Grouped, most: int | None) -> Grouped:
+    """Put groups together until there are no more than `most`."""
+    numbers = np.arange(len(groups))
+    return _added(groups, numbers if most is None else numbers % most)
+
+
+def _added(parts: Grouped, codes: NDArray[np.intp]) -> Grouped:
+    """Add up parts by their codes; (M,) each. What no part has is left out."""
+    filled = np.bincount(codes) > 0  # (G,)
     if np.count_nonzero(filled) < 2:
         raise LogError(
             f"expected decisions of at least two customers, got {np.count_nonzero(filled)}"
         )
-    stands = np.ones_like(rows.weights) if rows.stands is None else rows.stands  # (N,)
-    columns = (rows.terms, rows.weights, stands, rows.weights * rows.rewards)
+    columns = (parts.sizes, parts.terms, parts.weights, parts.stands, parts.gains)
     totals = [np.bincount(codes, column)[filled].astype(np.float64) for column in columns]
-    return Grouped(sizes[filled], *totals)
+    return Grouped(*totals)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from experiments.intervals.base import Bounds, Sample, normal_quantile
-from experiments.intervals.grouped import Floats, group, needed_rows
+from experiments.intervals.grouped import Floats, groups_of
 
 _STEPS, _HALVINGS, _PRECISE = 60, 30, 1e-10
 
@@ -40,7 +40,7 @@ class EmpiricalLikelihood:
     def bounds(self, sample: Sample, level: float) -> Bounds:
         """Return the values that are likely enough, and the estimate."""
         most = normal_quantile(level) ** 2
-        groups = group(needed_rows(sample, self.name))
+        groups = groups_of(sample, self.name)
         unit = sample.stderr
         if unit == 0.0:
             return Bounds(sample.value, sample.value)

@@ -12,11 +12,13 @@ from experiments.lift.measures import parse_measures
 from experiments.lift.plan import read_plan
 from experiments.lift.told import Told
 from experiments.telling import AgentName, AsJson, Level, LogPath, tell, tell_json
+from experiments.tracking import NoTrack, Question, Track, keep_answer, place_of
 
 _METRICS: list[str] = ["reward", "revenue", "conversion", "order_value", "gap"]
 
 
 def lift_command(
+    context: typer.Context,
     log: LogPath,
     metric: Annotated[
         list[str],
@@ -49,12 +51,15 @@ def lift_command(
     agent: AgentName = None,
     level: Level = 0.95,
     as_json: AsJson = False,
+    track: Track = None,
+    no_track: NoTrack = False,
 ) -> None:
     """See what treated customers brought more than control, at any time you like.
 
     The intervals hold at all looks at once, so you may look every day. A test
     that was planned for one date is told on that date and not before.
     """
+    place = place_of(track, no_track)
     declared = None if plan is None else read_plan(plan)
     measures = parse_measures(metric)
     asked, covariates = ask(log, agent), None
@@ -71,7 +76,9 @@ def lift_command(
     if declared is not None:
         measures = tuple(dict.fromkeys((declared.measure, *measures)))
     told = Told(asked, setting, measures, declared, by, aa)
+    found = told.record() if as_json or place is not None else {}
     if as_json:
-        tell_json(told.record())
+        tell_json(found)
     else:
         tell(*told.parts())
+    keep_answer(place, Question.of(context, log), found, quiet=as_json)

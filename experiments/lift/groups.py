@@ -119,16 +119,40 @@ def lift(log: LoggedDecisions, *, holdout: Holdout | None = None, level: float =
         raise LogError("expected a group with at least two customers, got none")
     everyone = float(np.var(np.concatenate([v[0] for v in known.values()]), ddof=1))
     samples = {g: mean_sample(v[0], v[1], everyone) for g, v in known.items()}
+    sizes = {group: values.shape[1] for group, values in totals.items()}
+    decisions = {group: int(np.count_nonzero(log.group == group)) for group in Group}
+    return lift_of(samples, sizes, decisions, moved, holdout=holdout, level=level)
+
+
+def lift_of(
+    samples: dict[Group, MeanSample],
+    sizes: dict[Group, int],
+    decisions: dict[Group, int],
+    moved: int,
+    *,
+    holdout: Holdout | None,
+    level: float,
+) -> Lift:
+    """Compare groups whose customers' totals have been added up.
+
+    Args:
+        samples: of the groups that have two customers.
+        sizes: customers of every group.
+        decisions: of every group.
+        moved: customers seen in more than one group.
+        holdout: the declared shares, for the check of the groups' sizes.
+        level: nominal coverage in (0, 1).
+    """
     groups = tuple(
-        _result(log, group, known[group].shape[1], samples[group], level) for group in samples
+        _result(decisions[group], group, sizes[group], samples[group], level) for group in samples
     )
     differences = tuple(
         _difference(one, other, samples, level)
         for one, other in _PAIRS
         if one in samples and other in samples
     )
-    sizes = [totals[group].shape[1] for group in Group]
-    ratio_p = float("nan") if holdout is None else sample_ratio(sizes, holdout)
+    seen = [sizes[group] for group in Group]
+    ratio_p = float("nan") if holdout is None else sample_ratio(seen, holdout)
     return Lift(groups, differences, moved, ratio_p, level)
 
 
@@ -158,10 +182,9 @@ def by_customer(
 
 
 def _result(
-    log: LoggedDecisions, group: Group, customers: int, sample: MeanSample, level: float
+    decisions: int, group: Group, customers: int, sample: MeanSample, level: float
 ) -> GroupResult:
     low, high = sample.interval(level)
-    decisions = int(np.count_nonzero(log.group == group))
     return GroupResult(
         str(group), customers, decisions, sample.mean * _PER, low * _PER, high * _PER,
         sample.conversions,

@@ -58,7 +58,7 @@ def compare_metrics(
         One result an outcome, in the agent's order; none if treatment or control has fewer than
         two customers.
     """
-    watched = {name: o for name, o in agent.outcomes.items() if o.metric != "secondary"}
+    watched = watched_outcomes(agent)
     if not watched or not len(log):
         return ()
     counts = np.array([_counts(log, name) for name in watched])  # (M, N)
@@ -72,6 +72,11 @@ def compare_metrics(
     )
 
 
+def watched_outcomes(agent: Agent) -> dict[str, Outcome]:
+    """Return the outcomes of an agent that are metrics, by name."""
+    return {name: o for name, o in agent.outcomes.items() if o.metric != "secondary"}
+
+
 def _counts(log: LoggedDecisions, name: str) -> NDArray[np.float64]:
     return np.array([names.count(name) for names in log.outcomes.tolist()], dtype=np.float64)
 
@@ -81,6 +86,20 @@ def _result(
 ) -> MetricResult:
     everyone = float(np.var(np.concatenate(list(counts.values())), ddof=1))
     samples = {group: mean_sample(values, values, everyone) for group, values in counts.items()}
+    return metric_of(name, outcome, samples, level)
+
+
+def metric_of(
+    name: str, outcome: Outcome, samples: Mapping[Group, MeanSample], level: float
+) -> MetricResult:
+    """Compare treatment with control by one outcome.
+
+    Args:
+        name: of the outcome.
+        outcome: what is declared of it.
+        samples: of its events by customer, for the groups that have two; both are among them.
+        level: nominal coverage in (0, 1).
+    """
     treated, control = samples[Group.TREATMENT], samples[Group.CONTROL]
     low, high = difference_interval(treated, control, level)
     return MetricResult(

@@ -89,7 +89,8 @@ def read_plan(path: Path) -> Plan:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise StateError(f"--plan: {path} cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise StateError(f"--plan: {path} cannot be read: {why}") from error
     return validate(Plan, read_yaml(text, str(path)))
 
 

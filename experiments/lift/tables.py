@@ -138,10 +138,11 @@ def self_test_table(tests: Sequence[SelfTest]) -> Table:
     return table
 
 
-def record(row: Compared) -> dict[str, object]:
-    """Return a comparison as plain values for JSON; None where something is not known."""
+def record(row: Compared, currency: str) -> dict[str, object]:
+    """Return a comparison as plain values for JSON; None where something is not known, and why."""
     return {
-        "metric": str(row.measure), "unit": row.measure.unit(), "segment": row.segment or None,
+        "metric": str(row.measure), "unit": row.measure.unit(currency), "reason": _reason(row),
+        "segment": row.segment or None,
         "group": _point(row.path.one, row.measure.scale),
         "over": _point(row.path.other, row.measure.scale),
         "difference": _known(row.value * row.measure.scale),
@@ -190,6 +191,24 @@ def _digits(rows: Sequence[Compared]) -> int:
 def _amounts(row: Compared, digits: int) -> tuple[str, ...]:
     figures = _figures(row)
     return amounts(*figures[:2], digits=digits) + amounts(*figures[2:], sign="+", digits=digits)
+
+
+def _reason(row: Compared) -> str | None:
+    """Say why there is no difference or no interval, and what data it would take."""
+    points, days = (row.path.one, row.path.other), row.measure.days
+    if None in points and days is not None:
+        return (
+            f"too early: expected customers of both groups who have been observed for {days} days;"
+            " take a longer log"
+        )
+    if None in points:
+        return "nothing to compare yet: expected two customers of both groups whom it is known of"
+    if not row.enough:
+        return (
+            f"{_FEW}: no interval before both groups have {FIRST_LOOK:.0f} effective conversions;"
+            " take more customers or a longer log"
+        )
+    return None
 
 
 def _note(row: Compared) -> str:

@@ -84,13 +84,15 @@ class Told:
         if self.asked.broken:
             return said
         rows = compare_groups(self.asked.found, self.measures, setting)
-        said["metrics"] = [record(row) for row in rows]
+        said["metrics"] = [record(row, self.asked.currency) for row in rows]
         if self.plan is not None:
             said["plan"] = self.plan.model_dump() | {"digest": self.plan.digest}
             fixed = asdict(self._fixed(self.plan))
             said["fixed"] = fixed | {"at": None if fixed["at"] is None else str(fixed["at"])}
         if self.by is not None:
-            said["segments"] = [record(row) for part in self._by() for row in part]
+            said["segments"] = [
+                record(row, self.asked.currency) for part in self._by() for row in part
+            ]
         if self.aa:
             tests = [asdict(test) | {"measure": str(test.measure)} for test in self._self_tests()]
             said["aa"] = tests

@@ -120,7 +120,7 @@ class LoggedDecisions:
         if self.listed is not None:
             raise LogError(
                 f"{what}: expected a log of few actions, got {len(self.actions):,} distinct ones,"
-                " of which each row lists some; of such a log uniform, none, logged, first and"
-                " learners of supplied actions can be valued"
+                " of which each row lists some; of such a log uniform, none, logged, first, rules"
+                " and learners of supplied actions can be valued"
             )
         return self

@@ -72,6 +72,17 @@ class View:
         return np.array(self.items("distribution"), dtype=np.float64)
 
     @cached_property
+    def spoiled(self) -> NDArray[np.bool_]:
+        """Rows whose propensity is no probability and stands so in the distribution; (N,).
+
+        That is one fault, told as the propensity's.
+        """
+        values, own = self.numbers("propensity"), np.full(self.table.num_rows, np.inf)
+        own[self.owner[self.drawn]] = self.probabilities[self.drawn]
+        alike = (own == values) | (np.isnan(own) & np.isnan(values))
+        return np.asarray(alike & ~((values >= 0.0) & (values <= 1.0)))
+
+    @cached_property
     def barred(self) -> NDArray[np.bool_]:
         """Whether an item's action was barred; (items,)."""
         return np.asarray(self.items("mask").is_valid(), dtype=np.bool_)
@@ -130,12 +141,14 @@ def _propensity(
 
 def _probability(view: View) -> Found:
     values = view.probabilities
-    return _items(view, ~(values >= 0.0) | np.isinf(values), values)
+    told = view.drawn & view.spoiled[view.owner]
+    return _items(view, (~(values >= 0.0) | np.isinf(values)) & ~told, values)
 
 
 def _sum(view: View) -> Found:
     sums = np.bincount(view.owner, view.probabilities, minlength=view.table.num_rows)
-    return _where(np.abs(sums - 1.0) > SLACK, sums)  # NaN is reported as a probability
+    # NaN is reported as a probability, or with the propensity
+    return _where((np.abs(sums - 1.0) > SLACK) & ~view.spoiled, sums)
 
 
 def _disagreement(view: View) -> Found:

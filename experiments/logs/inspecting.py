@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 from agents.errors import LogError
 from agents.groups import Group
 from agents.log import LATER, SCHEMA
+from experiments.logs.columns import closed_rows
 from experiments.logs.faults import FAULTS, View
 from experiments.logs.importers.base import Piece
-from experiments.logs.layout import MOST_IN_MEMORY, MOST_LISTED
+from experiments.logs.layout import MOST_LISTED
 from experiments.logs.marks import full_distribution
 from experiments.logs.quality import Finding, Place, Quality
 from experiments.logs.read import log_files
 
 _ROWS = 20_000  # at a time
 _SHOWN = 3
-_MANY = (
-    f"more than {MOST_IN_MEMORY:,} distinct actions: of all commands only `evaluate --stream`"
-    " values it"
-)
 _TOO_MANY = (
     f"more than {MOST_LISTED:,} distinct actions, and an estimate needs each to be drawn many"
     " times: name an action by what is offered, not by the single message or product"
@@ -94,11 +91,8 @@ class Inspector:
     def result(self) -> Quality:
         """Say what was found in all rows so far."""
         decisions = self._repeats()
-        if (count := len(self._actions)) > MOST_IN_MEMORY:
-            refused = count > MOST_LISTED
-            self._tallies.setdefault(
-                _TOO_MANY if refused else _MANY, _Tally(refused=refused, count=count)
-            )
+        if (count := len(self._actions)) > MOST_LISTED:
+            self._tallies.setdefault(_TOO_MANY, _Tally(refused=True, count=count))
         if len(self._snapshots) > 1 and self._disorder.count:
             self._tallies["earlier than a row before it, and policies change"] = self._disorder
         if not self._counts["rows"]:
@@ -121,7 +115,8 @@ class Inspector:
 
     def _look(self, piece: Piece) -> None:
         view = View(piece.table)
-        self._actions.update(pc.unique(view.items("actions")).to_pylist())
+        if len(self._actions) <= MOST_LISTED:  # a log of more is refused, whatever their number
+            self._actions.update(pc.unique(view.items("actions")).to_pylist())
         for fault in FAULTS:
             rows, values = fault.find(view)
             self._note(fault.name, piece, rows, values, refused=fault.refused)
@@ -150,7 +145,7 @@ class Inspector:
             _add(tally, piece, rows, values)
 
     def _sum_up(self, table: pa.Table) -> None:
-        closed = table["closed_at"].is_valid()
+        closed = pa.array(closed_rows(table))
         useful = pc.is_in(table["group"], value_set=pa.array([Group.TREATMENT, Group.RANDOM]))
         self._counts["rows"] += table.num_rows
         self._counts["closed"] += _count(closed)

@@ -19,8 +19,8 @@ from experiments.logs.origin import Origin
 WIDE = 1_024
 """With more actions than this a log that is read in pieces has a column for each place instead."""
 
-MOST_IN_MEMORY, MOST_LISTED = 10_000, 1_000_000
-"""Distinct actions of a log that is in memory, and of one that is read in pieces."""
+MOST_COLUMNS, MOST_LISTED = 10_000, 1_000_000
+"""Distinct actions of a log that may have a column for each, and of any log."""
 
 _MOST_CELLS = 50_000_000
 _DENSE, _TIMES = 8_000_000, 8  # cells of a log that may have a column for each action all the same
@@ -75,18 +75,17 @@ def action_union(items: pa.Array) -> tuple[str, ...]:
     return ordered(_seen(names, numbers))
 
 
-def ordered(names: Sequence[str], most: int = MOST_LISTED) -> tuple[str, ...]:
+def ordered(names: Sequence[str]) -> tuple[str, ...]:
     """Return each id once, `none` first and then as they first appear.
 
     Raises:
-        LogError: there are more than `most`.
+        LogError: there are more than `MOST_LISTED`.
     """
     found = tuple(dict.fromkeys((NONE_ID, *names)))
-    if len(found) > most:
-        way = _IN_PIECES if most < MOST_LISTED else "an estimate needs each to be drawn many times"
+    if len(found) > MOST_LISTED:
         raise LogError(
-            f"actions: expected at most {most:,} distinct ones, got {len(found):,}, the last"
-            f" {found[-1]!r}; {way}"
+            f"actions: expected at most {MOST_LISTED:,} distinct ones, got {len(found):,}, the last"
+            f" {found[-1]!r}; an estimate needs each to be drawn many times"
         )
     return found
 
@@ -124,7 +123,7 @@ def lay_out(
         numbers = rows[0] if even else numbers
     longest = int(lengths.max(initial=0))
     if actions is None:
-        union = ordered(_seen(names, numbers), MOST_IN_MEMORY)
+        union = ordered(_seen(names, numbers))
         places = width_of_lists(len(lengths), len(union), longest)
         _check_cells(len(lengths), len(union), places)
     else:
@@ -140,7 +139,8 @@ def width_of_lists(rows: int, actions: int, longest: int) -> int:
     """Return how many columns a log has if they are places of a row's own list; 0 if actions.
 
     They are places where rows list few of many actions, as those that come with requests are: a
-    column for each action would hold next to nothing, and fill the memory.
+    column for each action would hold next to nothing, and fill the memory. So they are, too, where
+    there are more actions than a model can have a column for.
 
     Args:
         rows: of the log.
@@ -150,16 +150,20 @@ def width_of_lists(rows: int, actions: int, longest: int) -> int:
     Example:
         >>> width_of_lists(20_000, 901, 51), width_of_lists(300, 901, 51)
         (51, 0)
+        >>> width_of_lists(40, 20_000, 51)
+        51
     """
-    return longest if rows * actions > _DENSE and actions > _TIMES * longest else 0
+    sparse = rows * actions > _DENSE and actions > _TIMES * longest
+    return longest if sparse or actions > MOST_COLUMNS else 0
 
 
 def _check_cells(rows: int, actions: int, places: int) -> None:
-    """Refuse a log that no memory would hold with a column for each action."""
-    if not places and actions > WIDE and rows * actions > _MOST_CELLS:
+    """Refuse a log that no memory would hold, with a column for each action or long lists."""
+    width = places or actions
+    if width > WIDE and rows * width > _MOST_CELLS:
         raise LogError(
-            f"actions: expected at most {_MOST_CELLS // actions:,} rows with {actions:,}"
-            f" distinct ones, got {rows:,}; {_IN_PIECES}"
+            f"actions: expected at most {_MOST_CELLS // width:,} rows with {width:,}"
+            f" distinct ones{' each' if places else ''}, got {rows:,}; {_IN_PIECES}"
         )
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 from numpy.typing import NDArray
 
+from experiments.logs.alike import cut_features
 from experiments.logs.supplied import without_supplied
 
 CONTEXT = frozenset(
@@ -21,6 +22,7 @@ CONTEXT = frozenset(
 _FEATURES, _BORDER = "features", ',"contacts":'
 _SAMPLE = 64  # rows that are looked at to know which features are text
 _ALIKE = 4  # rows, at the least, that share what follows the features, for it to be read by itself
+_MANY = 1_024  # rows, below which a kernel is not worth being loaded
 _ODD = (pa.ArrowInvalid, orjson.JSONDecodeError, TypeError, KeyError, AttributeError)
 
 Parsed = tuple[NDArray[np.int64], pa.Table]
@@ -55,31 +57,47 @@ def _whole(texts: pa.Array) -> Parsed | None:
 
 
 def _in_parts(texts: pa.Array) -> Parsed | None:
-    """Parse features, and each different remainder once; None if that is not possible or no gain.
+    """Parse features, and each different remainder once; None if it cannot be or is no gain."""
+    try:
+        cut = cut_features(texts, _BORDER) if len(texts) >= _MANY else None
+        if cut is None:
+            return _at_border(texts)
+        features, rests = cut[0], cut[1].dictionary_encode()
+        plain = all(_plain(column) for column in features.itercolumns())
+        return _beside(features, rests) if plain and _alike(rests) else None
+    except _ODD:
+        return None
 
-    A text is JSON of an object if both parts are with the braces that were cut off.
-    """
+
+def _at_border(texts: pa.Array) -> Parsed | None:
+    """Parse in two parts what no kernel could; JSON both, with the braces that were cut off."""
     halves = pc.split_pattern(texts, _BORDER, max_splits=1)
     if not pc.all(pc.equal(pc.list_value_length(halves), 2)).as_py():
         return None
     items = halves.flatten()
     rests = items.take(pa.array(np.arange(1, len(items), 2))).dictionary_encode()
-    if _ALIKE * len(rests.dictionary) > len(texts):
+    if not _alike(rests):
         return None
     owns = items.take(pa.array(np.arange(0, len(items), 2)))
     owns = pc.binary_join_element_wise(owns, "}", "")
-    others = pc.binary_join_element_wise("{" + _BORDER[1:], rests.dictionary, "")
-    try:
-        own = _read(owns, _declared(owns.slice(0, _SAMPLE).to_pylist()))
-        other = _read(others, {})
-    except _ODD:
-        return None
+    own = _read(owns, _declared(owns.slice(0, _SAMPLE).to_pylist()))
     if own is None or not _as_written(own, len(owns), {_FEATURES}):
         return None
+    features = _columns(own)
+    return None if features is None else _beside(features, rests)
+
+
+def _alike(rests: pa.DictionaryArray) -> bool:
+    return bool(_ALIKE * len(rests.dictionary) <= len(rests))
+
+
+def _beside(features: pa.Table, rests: pa.DictionaryArray) -> Parsed | None:
+    """Parse what follows the features, and say how many contacts each row has."""
+    others = pc.binary_join_element_wise("{" + _BORDER[1:], rests.dictionary, "")
+    other = _read(others, {})
     if other is None or not _as_written(other, len(others), CONTEXT - {_FEATURES}):
         return None
-    features = _columns(own)
-    return None if features is None else (_counts(other)[np.asarray(rests.indices)], features)
+    return _counts(other)[np.asarray(rests.indices)], features
 
 
 def _as_written(found: pa.Table, rows: int, names: Collection[str]) -> bool:

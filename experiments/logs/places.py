@@ -27,6 +27,25 @@ def places_for(actions: Sequence[str], longest: int, rows: int) -> int:
     return longest if len(actions) > WIDE else width_of_lists(rows, len(actions), longest)
 
 
+def numbers_of(log: LoggedDecisions) -> NDArray[np.int64]:
+    """Return the number of each column's action, (N, A); (1, A) if it is the same in each row."""
+    return np.arange(len(log.actions))[None] if log.listed is None else log.listed
+
+
+def of_listed(log: LoggedDecisions, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say of which columns something is known that is known of actions.
+
+    Args:
+        log: N decisions.
+        known: (actions,) of the whole log.
+
+    Returns:
+        (N, A), or (1, A) if it is the same in each row; not true after the end of a list.
+    """
+    numbers = numbers_of(log)
+    return np.asarray(known[numbers] & (numbers >= 0))
+
+
 def class_names(actions: Sequence[str]) -> tuple[str, ...]:
     """Return the ids of A actions, or names of the K classes that they are in if A > `WIDE`.
 

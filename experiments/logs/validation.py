@@ -65,7 +65,7 @@ def dense(
     origin.require(np.isfinite(reward), "reward", "a finite amount", reward)
     return Dense(
         layout.actions, action, propensity, distribution, allowed, reward,
-        _outcomes(table, origin), _names(table), layout.listed,
+        outcome_values(table, origin), _names(table), layout.listed,
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _check_propensity(
     origin.require(gap <= _SLACK, "propensity", expected, propensity)
 
 
-def _outcomes(table: pa.Table, origin: Origin) -> NDArray[np.float64]:
+def outcome_values(table: pa.Table, origin: Origin) -> NDArray[np.float64]:
     """Return the sum of each row's outcome values; (N,) currency."""
     array = joined(table["outcomes"])
     counts = np.asarray(array.value_lengths(), dtype=np.int64)  # (N,)
@@ -198,7 +198,7 @@ def _names(table: pa.Table) -> NDArray[np.object_]:
     given = array.flatten().field("outcome").to_pylist()
     ends = np.cumsum(counts[counts > 0]).tolist()
     names = np.empty(table.num_rows, dtype=np.object_)  # (N,)
-    names[:] = [()] * table.num_rows
+    names.fill(())
     for row, (start, end) in zip(
         np.flatnonzero(counts).tolist(), pairwise([0, *ends]), strict=True
     ):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.logs import LoggedDecisions
-from experiments.plots.style import COLOURS, GREY, add_legend, new_plot, plain
+from experiments.plots.style import COLOURS, GREY, add_legend, follow_time, new_plot, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ def allocation_of(log: LoggedDecisions, *, most: int = 7) -> Allocation:
 
 def draw_allocation(found: Allocation) -> Figure:
     """Draw the shares as areas upon each other, `none` on top in grey; patterns tell them too."""
-    figure, axes = new_plot(3.2)
+    figure, axes = new_plot(3.0)
     end = found.starts[-1] + np.timedelta64(found.days, "D")
     edges = np.append(found.starts, end)  # (T + 1,)
     shares = 100.0 * np.vstack([found.shares, found.shares[-1:]])  # (T + 1, K)
@@ -104,7 +104,6 @@ def draw_allocation(found: Allocation) -> Figure:
     axes.set(ylim=(0.0, 100.0), xlim=(edges[0], edges[-1]))
     axes.set_ylabel("% of decisions")
     axes.set_xlabel(f"by {found.period} (UTC), n = {int(found.counts.sum()):,} decisions")
-    for label in axes.get_xticklabels():
-        label.set(rotation=30, ha="right")
+    follow_time(axes)
     add_legend(figure, axes)
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.plots.style import COLOURS, GREY, add_legend, new_plot, number, plain
+from experiments.plots.style import COLOURS, GREY, add_legend, follow_time, new_plot, number, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,18 +50,19 @@ def draw_lift(curve: LiftCurve, *, unit: str, level: float, over: str = "control
     sizes = {len(a) for a in (curve.at, curve.value, curve.low, curve.high, curve.customers)}
     if len(sizes) != 1 or sizes == {0}:
         raise ValueError(f"expected arrays of one length of at least 1, got {sorted(sizes)}")
-    figure, axes = new_plot(3.2)
+    figure, axes = new_plot(3.0)
     known = np.isfinite(curve.low) & np.isfinite(curve.high)  # (T,)
     band = f"{100 * level:g}% at all looks together" if known.any() else _UNKNOWN
     axes.fill_between(
         curve.at, curve.low, curve.high, where=known, color=COLOURS[0], alpha=0.2, lw=0, label=band
     )
+    for bound in (curve.low, curve.high):
+        axes.plot(curve.at[known], bound[known], color=COLOURS[0], linewidth=0.6)
     axes.plot(curve.at, curve.value, color=COLOURS[0], label=plain(f"treatment over {over}"))
     axes.axhline(0.0, color=GREY, linestyle="--", label="no difference")
     axes.yaxis.set_major_formatter(number)
     axes.set_ylabel(plain(unit))
     axes.set_xlabel(f"time of the look (UTC), n = {int(curve.customers[-1]):,} customers")
-    for label in axes.get_xticklabels():
-        label.set(rotation=30, ha="right")
+    follow_time(axes)
     add_legend(figure, axes)
     return figure

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b3a500")
-"""Okabe and Ito's palette, its yellow darkened so that it shows on white."""
+COLOURS = ("#0072b2", "#bf7a00", "#009e73", "#c26fa0", "#3d9bd6", "#d55e00", "#958a00")
+"""Okabe and Ito's palette, made to stand out 3 to 1 from white and from a page by night."""
 
-GREY = "#999999"
+GREY = "#8a8a8a"
 INK = "#010203"  # no other part has this colour: in SVG it becomes the page's own text colour
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-_WIDTH = 8.0  # inches
+_WIDTH = 5.6  # inches: the letters are read on a telephone, and are no larger than a page's
 _LONGEST = 60  # letters of a name
+_LINE, _KEY = 84, 8  # letters of a line of the legend, and how many a key takes
+_INSTANTS = 5
 _PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _REST = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 
@@ -73,11 +75,22 @@ def plain(name: str) -> str:
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
-    """Put the legend beside the plot, where it hides nothing."""
+    """Put the legend above the plot, where it hides nothing and leaves the plot its width."""
     handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=0) + _KEY
     figure.legend(
-        handles, labels, loc="outside right upper", frameon=False, labelcolor=INK, fontsize="small"
-    )
+        handles, labels, loc="outside upper left", frameon=False, labelcolor=INK, fontsize=9,
+        ncols=max(1, min(len(labels), _LINE // longest)), borderaxespad=0.0,
+    )  # fmt: skip
+
+
+def follow_time(axes: Axes) -> None:
+    """Let few enough instants stand below a plot that they need not be turned."""
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+
+    locator = AutoDateLocator(minticks=2, maxticks=_INSTANTS)  # type: ignore[no-untyped-call]  # matplotlib
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]  # same
 
 
 def to_svg(figure: Figure, name: str, told: str) -> str:
@@ -111,7 +124,7 @@ def to_png(figure: Figure) -> bytes:
     """Write a figure as PNG, on white."""
     out = io.BytesIO()
     with _any_letter():
-        figure.savefig(out, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
     return out.getvalue()
 
 

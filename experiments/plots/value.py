@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from experiments.plots.style import COLOURS, GREY, INK, MARKERS, add_legend, new_plot, number, plain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_NAME = 26  # letters of a line of a name
+_LINES = 2  # of a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ def draw_values(
 ) -> Figure:
     """Draw values and intervals, the first at the top; a method has one colour and one marker.
 
+    Rows of the same name that follow one another have it once.
+
     Args:
         rows: at least one.
         unit: such as `EUR per 1,000 decisions`.
@@ -53,8 +61,8 @@ def draw_values(
     """
     if not rows:
         raise ValueError("expected at least one value to draw, got none")
-    methods, names = list(dict.fromkeys(r.method for r in rows)), [r.name for r in rows]
-    figure, axes = new_plot(1.1 + 0.32 * len(rows))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    figure, axes = new_plot(1.3 + 0.3 * len(rows))
     for place, row in enumerate(rows):
         kind = methods.index(row.method)
         colour = COLOURS[kind % len(COLOURS)]
@@ -62,7 +70,7 @@ def draw_values(
             row.value, place,
             xerr=[[max(row.value - row.low, 0.0)], [max(row.high - row.value, 0.0)]],
             color=colour, marker=MARKERS[kind % len(MARKERS)], capsize=3, linestyle="none",
-            markerfacecolor=colour if row.believed else "none", alpha=1.0 if row.believed else 0.5,
+            markerfacecolor=colour if row.believed else "none", alpha=1.0 if row.believed else 0.7,
         )  # fmt: skip
     for kind, method in enumerate(methods):
         axes.plot(
@@ -71,9 +79,29 @@ def draw_values(
         )  # fmt: skip
     if reference is not None:
         axes.axvline(reference[1], color=GREY, linestyle="--", label=plain(reference[0]))
-    axes.set_yticks(range(len(rows)), [plain(name) for name in names], color=INK)
+    _name_rows(axes, [row.name for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(number)
-    axes.set_xlabel(f"{plain(unit)}, {100 * level:g}% intervals, n = {n:,} decisions")
+    axes.set_xlabel(f"{plain(unit)}, {100 * level:g}% intervals\nn = {n:,} decisions")
     add_legend(figure, axes)
     return figure
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write each name once, in the middle of its rows, and lines between names."""
+    places: list[float] = []
+    shown: list[str] = []
+    first = 0
+    for name, rows in groupby(names):
+        count = len(list(rows))
+        places.append(first + (count - 1) / 2)
+        shown.append(_wrapped(name))
+        first += count
+        if first < len(names):
+            axes.axhline(first - 0.5, color=GREY, linewidth=0.4)
+    axes.set_yticks(places, shown, color=INK, fontsize=9)
+
+
+def _wrapped(name: str) -> str:
+    lines = textwrap.wrap(name, _NAME, max_lines=_LINES, placeholder="…", break_on_hyphens=False)
+    return "\n".join(map(plain, lines))

@@ -42,7 +42,7 @@ def draw_weights(weights: NDArray[np.float64]) -> Figure:
     zeros = int(np.count_nonzero(weights == 0.0))
     axes.set_ylabel("decisions")
     axes.set_xlabel(
-        f"importance weight, n = {len(weights):,}, of which {zeros:,} weigh 0;"
+        f"importance weight\nn = {len(weights):,}, of which {zeros:,} weigh 0;"
         f" effective size {effective_size(weights):,.0f}"
     )
     add_legend(figure, axes)

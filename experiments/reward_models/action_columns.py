@@ -46,7 +46,8 @@ class Moments:
         """
         small = action.astype(np.uint16) if actions <= np.iinfo(np.uint16).max else action
         order = np.argsort(small, kind="stable")  # by radix where it is small
-        z, own = np.column_stack([np.ones(len(x)), x])[order], reward[order]  # (n, D + 1), (n,)
+        z, own = np.ones((len(x), x.shape[1] + 1)), reward[order]  # (n, D + 1), (n,)
+        z[:, 1:] = x[order]
         if stands is not None:
             root = np.sqrt(stands[order])  # (n,)
             z, own = z * root[:, None], own * root
@@ -56,6 +57,12 @@ class Moments:
             np.stack([part.T @ part for part, _ in parts]),
             np.stack([part.T @ own for part, own in parts]),
         )
+
+    @classmethod
+    def nothing(cls, width: int, actions: int) -> Moments:
+        """Return the moments of no decisions, of D columns and A actions."""
+        size = width + 1
+        return cls(np.zeros((actions, size, size)), np.zeros((actions, size)))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.squares + other.squares, self.rewards + other.rewards)

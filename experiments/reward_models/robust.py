@@ -7,12 +7,16 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.errors import LogError
 from experiments.estimators.mrdr import emphasis
 from experiments.logs import LoggedDecisions
 from experiments.reward_models.designs import Design, time_folds
 from experiments.weighing import Weighed
 
 Floats = NDArray[np.float64]
+
+MOST_COLUMNS = 2_000
+"""Of the model, whose fit costs their cube: a few seconds for so many."""
 
 
 def fit_robust(
@@ -40,6 +44,7 @@ def fit_robust(
 
     Raises:
         ValueError: fewer than two folds or decisions, or a penalty that is not above 0.
+        LogError: the model would have more than `MOST_COLUMNS` columns.
 
     Source: Farajtabar, Chow and Ghavamzadeh, ICML 2018.
     """
@@ -49,6 +54,7 @@ def fit_robust(
     weights = weights / max(float(weights.mean()), 1e-12)
     weights = np.maximum(weights, 1e-6)  # or a fold could have nothing to learn from
     design = Design.of(log, exclude=exclude, crossed=True)
+    _check_width(design)
     numbers = time_folds(log, min(folds, len(log)))
     blocks = [np.flatnonzero(numbers == fold) for fold in range(int(numbers.max()) + 1)]
     moments = [_moments(design, log, block, weights[block]) for block in blocks]
@@ -63,6 +69,16 @@ def fit_robust(
             column = np.full(len(block), action)
             predicted[block, action] = _columns(design, block, column) @ theta
     return predicted
+
+
+def _check_width(design: Design) -> None:
+    of_customers, of_actions = design.context.shape[1], design.actions.shape[1]
+    width = 1 + of_customers + of_actions + of_customers * design.crossed.shape[1]
+    if width > MOST_COLUMNS:
+        raise LogError(
+            f"mrdr: expected a model of at most {MOST_COLUMNS:,} columns, got {width:,}, for"
+            f" {len(design.actions):,} actions and {of_customers} columns of customers; use dr"
+        )
 
 
 def _columns(design: Design, rows: NDArray[np.intp], action: NDArray[np.integer]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeVar
 
@@ -17,10 +17,11 @@ from experiments.logs.places import class_names, class_of
 from experiments.logs.read import stands_for
 from experiments.reward_models.action_columns import Moments
 from experiments.reward_models.features import Encoding, Summary
+from experiments.streaming.counted import Counted
 from experiments.streaming.reading import WHEN, Reader
 from experiments.streaming.repeats import ids_of
 from experiments.streaming.source import Batch, Piece, batches
-from experiments.streaming.times import Counted, Cuts, bins, when
+from experiments.streaming.times import Cuts, bins, when
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +38,13 @@ class Sums(Protocol):
 S = TypeVar("S", bound=Sums)
 Step = Callable[[Piece], S]
 """What is done with a piece; pickled if it is done elsewhere."""
+
+
+class Run(Protocol):
+    """Does something with every piece of a log, and returns the answers in the pieces' order."""
+
+    def __call__(self, step: Step[S], pieces: Sequence[Piece], /) -> Iterator[S]:
+        """Return the answers, one for each piece."""
 
 
 def added(parts: Iterable[S]) -> S:
@@ -127,6 +135,7 @@ class TakeSurvey:
     def _of(self, batch: Batch) -> Survey:
         kept = self.reader.kept(batch)  # (n,)
         block = self.reader.block(batch, kept)
+        self.reader.note(batch, *when(batch, kept))
         made = bools(batch.table["given_back"].is_null())  # (n,)
         closed = closed_rows(batch.table)  # (n,)
         reward, lists = floats(batch.table["reward"])[kept], joined(batch.table["actions"])
@@ -186,14 +195,12 @@ class TakeMoments:
         action, reward = action[kept], reward[kept]  # (m,)
         stands = stands_for(batch.table, batch.origin)  # (n,)
         stands = None if stands is None else stands[kept]  # (m,)
-        rows = [blocks == fold for fold in range(len(self.cuts.at) + 1)]
         size = len(class_names(self.actions))
-        action = class_of(action, self.actions)
-        return FoldMoments(
-            tuple(
-                Moments.of(
-                    x[own], action[own], reward[own], size, None if stands is None else stands[own]
-                )
-                for own in rows
-            )
-        )
+        nothing = Moments.nothing(x.shape[1], size)
+        found, action = [nothing] * (len(self.cuts.at) + 1), class_of(action, self.actions)
+        for fold in np.unique(blocks).tolist():
+            own = np.flatnonzero(blocks == fold)
+            chosen = slice(None) if len(own) == len(x) else own
+            many = None if stands is None else stands[chosen]
+            found[fold] = Moments.of(x[chosen], action[chosen], reward[chosen], size, many)
+        return FoldMoments(tuple(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from experiments.logs.read import only_agent, to_decisions
 from experiments.logs.validation import parse_contexts
 from experiments.reward_models.raw_features import ContextBlock
 from experiments.streaming.source import COLUMNS, Batch, Piece, batches
+
+Ints = NDArray[np.int64]
 
 _COUNTS = "contacts"
 _FEATURE = "feature."
@@ -71,6 +73,45 @@ class Reader:
         if kept.all():
             return ContextBlock(contexts, at)
         return ContextBlock(contexts[np.flatnonzero(kept)], at[kept])
+
+    def codes(
+        self, batch: Batch, number: int, find: Callable[[], NDArray[np.intp]]
+    ) -> NDArray[np.intp]:
+        """Return the segments of the rows that count, from the shelf if they were found before.
+
+        Args:
+            batch: of the log.
+            number: of the split that has the segments.
+            find: returns them.
+        """
+        file = None if self.shelf is None else self.shelf / f"{batch.key}.{number}.npy"
+        if file is not None and file.is_file():
+            return np.asarray(np.load(file), dtype=np.intp)
+        found = find()
+        if file is not None:
+            np.save(file, found.astype(np.int8))
+        return found
+
+    def note(self, batch: Batch, at: Ints, rows: Ints) -> None:
+        """Keep the instants and row numbers, (n,) each, of those of a batch's rows that count.
+
+        Batches come in order, all of a piece.
+        """
+        if self.shelf is not None:
+            mode = "wb" if batch.start == batch.piece.start else "ab"
+            with self._noted(batch.piece, self.shelf).open(mode) as file:
+                file.write(np.stack([at, rows], axis=1).tobytes())
+
+    def noted(self, piece: Piece) -> tuple[Ints, Ints] | None:
+        """Return all that was kept of a piece's instants and row numbers; None if nothing was."""
+        file = None if self.shelf is None else self._noted(piece, self.shelf)
+        if file is None or not file.is_file():
+            return None
+        found = np.fromfile(file, dtype=np.int64).reshape(-1, 2)  # (n, 2)
+        return np.ascontiguousarray(found[:, 0]), found[:, 1]
+
+    def _noted(self, piece: Piece, shelf: Path) -> Path:
+        return shelf / f"{piece.offset}-{piece.start}.when"
 
     def log(
         self, batch: Batch, actions: tuple[str, ...], *, places: int, whole: bool

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -184,13 +185,28 @@ def _tables(piece: Piece, rows: int, columns: list[str]) -> Iterator[pa.Table]:
 
 def _open(file: Path) -> pq.ParquetFile:
     try:
-        known = pq.read_metadata(file)
-        # not `known.schema`: each refers to the other, and megabytes would wait for a collection
-        names = pq.ParquetFile(file, metadata=known).schema_arrow.names
-        coded = [name for name in CODED if name.partition(".")[0] in names]
+        found = file.stat()
+        known, coded = _described(_Version(file, found.st_size, found.st_mtime_ns))
         return pq.ParquetFile(
             file, metadata=known, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER
         )
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{file.name}: expected a Parquet file of the decision log: {error}"
         raise LogError(message) from None
+
+
+class _Version(NamedTuple):
+    """A file as it is now; another of its name has another size or was changed later."""
+
+    file: Path
+    size: int
+    changed: int
+
+
+@lru_cache(maxsize=1)  # one file after the other, but each many times
+def _described(version: _Version) -> tuple[pq.FileMetaData, tuple[str, ...]]:
+    """Read what a file says of itself, and which of its columns are read as codes."""
+    known = pq.read_metadata(version.file)
+    # not `known.schema`: each refers to the other, and megabytes would wait for a collection
+    names = pq.ParquetFile(version.file, metadata=known).schema_arrow.names
+    return known, tuple(name for name in CODED if name.partition(".")[0] in names)

@@ -10,36 +10,11 @@ from numpy.typing import NDArray
 
 from agents.errors import LogError
 from experiments.logs.columns import instants
+from experiments.streaming.counted import Counted, Ints
 from experiments.streaming.reading import WHEN, Reader, row_numbers
 from experiments.streaming.source import Batch, Piece
 
 _SHIFT = 26  # microseconds: bins of 67 s, some 470,000 a year
-
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Counted:
-    """How often integers occur: different ones in order, and the count of each; (M,) both."""
-
-    values: Ints
-    counts: Ints
-
-    @classmethod
-    def of(cls, values: Ints) -> Counted:
-        """Count (n,) integers."""
-        return cls(*np.unique(values, return_counts=True))
-
-    def __add__(self, other: Counted) -> Counted:
-        values, place = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
-        weights = np.concatenate([self.counts, other.counts]).astype(np.float64)
-        return Counted(values, np.bincount(place, weights).astype(np.int64))
-
-    def at(self, rank: int) -> tuple[int, int]:
-        """Return the integer of a rank from 0 in their order, and how many are below it."""
-        ends = np.cumsum(self.counts)
-        place = int(np.searchsorted(ends, rank, side="right"))
-        return int(self.values[place]), int(ends[place] - self.counts[place])
 
 
 @dataclass(frozen=True)
@@ -162,7 +137,11 @@ class _Within:
 
 
 def _kept(reader: Reader, piece: Piece) -> Iterable[tuple[Ints, Ints]]:
-    """Yield the instants and row numbers of the decisions that count, a batch at a time."""
+    """Yield the instants and row numbers of the decisions that count, some at a time."""
+    noted = reader.noted(piece)
+    if noted is not None:
+        yield noted
+        return
     for batch in reader.batches(piece, WHEN):
         yield when(batch, reader.kept(batch))
 

@@ -6,6 +6,8 @@ from experiments.studies import decision_cost, estimating, learning_cost, peekin
 from experiments.studies.coverage.__main__ import run as coverage
 from experiments.studies.headroom.__main__ import main as headroom
 from experiments.studies.log_speed.study import run as log_speed
+from experiments.studies.loops.__main__ import main as loops
+from experiments.studies.many_actions.study import main as many_actions
 
 _MARKETING = ["mkt24", "mkt120"]
 _DENSE = ["digits", "mc5", "mc10nl", "covlike"]
@@ -15,6 +17,7 @@ if __name__ == "__main__":
     learning_cost.run()
     table_speed.run()
     log_speed()
+    many_actions()
     peeking.run()
     estimating.run()
     coverage()
@@ -23,3 +26,4 @@ if __name__ == "__main__":
     dense = ["hybrid_thompson", "linear_thompson", "vw_squarecb", "LinUCB .25"]
     headroom(seeds=3, world=_DENSE, method=dense)
     headroom(seeds=3, world=["delay"])
+    loops()

@@ -47,6 +47,7 @@ class Source:
         key: file of the key that snapshots are signed with.
         lessons: where learners learn; None only if no target learns.
         progressive: whether learners answer every decision and learn from it afterwards.
+        option: by which they are asked for, to name in errors.
     """
 
     revisions: Mapping[str, Revision]
@@ -54,6 +55,7 @@ class Source:
     key: Path | None = None
     lessons: Lessons | None = None
     progressive: bool = False
+    option: str = "--policy"
 
 
 @dataclass(frozen=True)
@@ -102,21 +104,21 @@ def read_target(text: str, source: Source) -> Target:
         return _learner(text, source)
     path = Path(text)
     if not path.is_file():
-        raise _unknown(text, path)
+        raise _unknown(text, path, source.option)
     if path.suffix in _RULE_FILES:
         return _rules(path.stem, read_rules(path), source)
     return Target(path.stem, _snapshot(path, source), snapshot=True)
 
 
-def _unknown(text: str, path: Path) -> NextbestError:
+def _unknown(text: str, path: Path, option: str) -> NextbestError:
     """Return the error for what is neither a name nor a file, by what it looks like."""
     if path.is_dir():
-        return StateError(f"--policy: expected a file of rules or a snapshot, got folder {text}")
+        return StateError(f"{option}: expected a file of rules or a snapshot, got folder {text}")
     if path.suffix in (*_RULE_FILES, ".snapshot") or len(path.parts) > 1:
-        return StateError(f"--policy: there is no file {text}")
+        return StateError(f"{option}: there is no file {text}")
     hint = did_you_mean(text.partition(":")[0], {*NAMED, INCUMBENT, *_LEARNERS})
     return UnknownNameError(
-        f"--policy: {text!r} is no policy, no rule and no snapshot file; {hint}"
+        f"{option}: {text!r} is no policy, no rule and no snapshot file; {hint}"
     )
 
 
@@ -140,7 +142,7 @@ def _rules(name: str, rules: tuple[Rule, ...], source: Source) -> Target:
 def _learner(text: str, source: Source) -> Target:
     if source.newest is None:
         raise LogError(
-            f"--policy {text}: expected the agent's revisions beside the log, as"
+            f"{source.option} {text}: expected the agent's revisions beside the log, as"
             " revisions/ID.json, got none; without them only uniform, none, logged, first and fixed"
             " rules can be valued"
         )

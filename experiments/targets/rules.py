@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from agents.spec import CustomerField
 from agents.units import parse_instant
 from agents.yamlsource import read_yaml
 from experiments.logs import LoggedDecisions
+from experiments.logs.contexts import Contexts
+from experiments.logs.places import numbers_of
 
 _WHEN = re.compile(r"^when\s+(?P<when>.+?)\s+then\s+(?P<then>.+?)(?:\s+else\s+(?P<rest>.+))?$")
 _FORM = "expected 'when EXPR then ACTION else ACTION', where ACTION may be 'A > B > C'"
@@ -101,24 +103,32 @@ def rule_target(
         UnknownNameError: no such action or offer in the log.
         ValueError: an expression that does not compile.
     """
-    log.by_action("a rule")
-    orders = np.array([_positions(rule.order, log.actions) for rule in rules] + [
-        _positions((NONE_ID,), log.actions)
-    ])  # fmt: skip
+    ranks = _ranks([*(rule.order for rule in rules), (NONE_ID,)], log.actions)  # (R + 1, actions)
     which = _which(log, rules, revision)  # (N,)
-    order = orders[which]  # (N, A)
-    ranked = np.take_along_axis(log.allowed, order, axis=1)  # (N, A)
-    chosen = np.take_along_axis(order, ranked.argmax(axis=1)[:, None], axis=1)  # (N, 1)
+    rank = ranks[which[:, None], numbers_of(log)]  # (N, A)
+    chosen = np.where(log.allowed, rank, len(log.actions)).argmin(axis=1)  # (N,)
     target = np.zeros_like(log.distribution)  # (N, A)
-    np.put_along_axis(target, chosen, 1.0, axis=1)
+    target[np.arange(len(log)), chosen] = 1.0
     return target
 
 
+class Dated(Protocol):
+    """Contexts, (n,), and the instants at which they held, (n,)."""
+
+    @property
+    def contexts(self) -> Contexts | NDArray[np.object_]:
+        """As `LoggedDecisions` has them."""
+
+    @property
+    def at(self) -> NDArray[np.datetime64]:
+        """UTC."""
+
+
 def conditions_hold(
-    log: LoggedDecisions, conditions: Sequence[Condition], language: Language
+    log: Dated, conditions: Sequence[Condition], language: Language
 ) -> NDArray[np.object_]:
     """Evaluate expressions for every decision: true, false or None where unknown; (N, E)."""
-    found = np.full((len(log), len(conditions)), None, dtype=np.object_)  # (N, E)
+    found = np.full((len(log.at), len(conditions)), None, dtype=np.object_)  # (N, E)
     for row, (record, at) in enumerate(zip(log.contexts.tolist(), log.at, strict=True)):
         bound = language.bind(read_features(record["features"]), parse_instant(f"{at}+00:00"))
         for number, condition in enumerate(conditions):
@@ -160,8 +170,16 @@ def _compiled(language: Language, source: str) -> Condition:
         raise ValueError(f"{source}: {error}") from None
 
 
+def _ranks(orders: Sequence[Sequence[str]], actions: tuple[str, ...]) -> NDArray[np.int64]:
+    """Say how early each order comes to each action of a log; (orders, actions)."""
+    ranks = np.empty((len(orders), len(actions)), dtype=np.int64)
+    for number, order in enumerate(orders):
+        ranks[number, _positions(order, actions)] = np.arange(len(actions))
+    return ranks
+
+
 def _positions(order: Sequence[str], actions: tuple[str, ...]) -> list[int]:
-    """Return all columns, those of an order first, then `none`; (A,)."""
+    """Return all actions' numbers, those of an order first, then `none`; (actions,)."""
     meant: dict[str, list[int]] = {}
     for column, name in enumerate(actions):
         meant.setdefault(name.partition("/")[0], []).append(column)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.actions import NONE_ID
 from agents.errors import LogError
 from experiments.logs import LoggedDecisions
+from experiments.logs.places import numbers_of
 from experiments.logs.supplied import SUPPLIED
 
 Row = Mapping[str, Any]
@@ -81,7 +82,7 @@ def first_target(log: LoggedDecisions) -> NDArray[np.float64]:
     That is the baseline of a request, or its first action that is allowed; of declared offers the
     first that is. `none` only where nothing else is allowed.
     """
-    none = _numbers(log) == log.actions.index(NONE_ID)  # (N, A)
+    none = numbers_of(log) == log.actions.index(NONE_ID)  # (N, A)
     free = log.allowed & ~(none & (np.count_nonzero(log.allowed, axis=1) > 1)[:, None])  # (N, A)
     chosen = free.argmax(axis=1)  # (N,)
     if supplied_in(log):
@@ -94,8 +95,3 @@ def first_target(log: LoggedDecisions) -> NDArray[np.float64]:
     target = np.zeros_like(log.distribution)  # (N, A)
     target[np.arange(len(log)), chosen] = 1.0
     return target
-
-
-def _numbers(log: LoggedDecisions) -> NDArray[np.int64]:
-    """Return the number of each column's action, (N, A) or (1, A)."""
-    return np.arange(len(log.actions))[None] if log.listed is None else log.listed

@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.errors import SnapshotError, StateError
-from experiments.tracking.models import Model, find_model, list_models, promote, register
+from experiments.tracking.models import (
+    HOW_TO_REGISTER,
+    Model,
+    find_model,
+    list_models,
+    promote,
+    register,
+)
 from experiments.tracking.store import DATABASE, open_tracking
 from policies.registered import CHAMPION
 
@@ -133,7 +140,7 @@ def _existing(track: Path) -> MlflowClient:
     """Open a store that is there; who only looks makes none."""
     if not (track / DATABASE).is_file():
         raise StateError(
-            f"--track: expected a folder with {DATABASE}, got {track}; --track of another command"
-            " makes it"
+            f"--track: expected a folder with {DATABASE}, got {track}, where no model is"
+            f" registered; {HOW_TO_REGISTER}"
         )
     return open_tracking(track)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from experiments.diagnostics import Diagnostics
 from experiments.evaluate import Evaluation
 from experiments.tracking.store import record_run
 from experiments.trust import reasons
@@ -55,8 +56,12 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
             ("value", row.value), ("stderr", row.stderr), ("low", row.low), ("high", row.high),
         )
     }  # fmt: skip
-    found = evaluation.diagnostics
-    return metrics | {
+    return metrics | diagnostic_figures(evaluation.diagnostics)
+
+
+def diagnostic_figures(found: Diagnostics) -> dict[str, float]:
+    """Return what diagnostics say of a target, as metrics have it."""
+    return {
         "ess": found.ess,
         "effective_conversions": found.effective_conversions,
         "max_weight": found.max_weight,

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 MODELS = "models"
+HOW_TO_REGISTER = (
+    f"nextbest train --key FILE --alias {CHALLENGER} --track FOLDER registers one, and so does"
+    " nextbest models register"
+)
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _PREFIX = model_name("")
@@ -123,9 +127,8 @@ def find_model(
     models = list_models(client, agent)
     if not models:
         agents = {model.agent for model in list_models(client)}
-        raise UnknownNameError(
-            f"no model of agent {agent!r} is registered; {did_you_mean(agent, agents)}"
-        )
+        hint = did_you_mean(agent, agents) if agents else HOW_TO_REGISTER
+        raise UnknownNameError(f"no model of agent {agent!r} is registered; {hint}")
     for model in models:
         if model.version == version or (version is None and alias in model.aliases):
             return model

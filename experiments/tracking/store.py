@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,13 @@ _ARTIFACTS = "artifacts"
 _LOCK = ".mlflow.lock"
 _FIRST = "Default"  # MLflow's own experiment
 _ROOT_ENV = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+_RETRIES_ENV = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_SQLITE = "sqlite:///"
+_SERVER = ("http://", "https://")
+_PASSWORD = re.compile(r"//\S*@")  # user and password of an address
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]*:/", re.IGNORECASE)
+_EXPECTED = "expected sqlite:///FILE or the http(s) address of an MLflow server"
+_AT_ONCE = 500  # metrics that a store takes in one go, with room for parameters and tags
 
 
 def open_tracking(folder: Path) -> MlflowClient:
@@ -34,25 +42,77 @@ def open_tracking(folder: Path) -> MlflowClient:
     imported here and not before, since it takes seconds; its telemetry is switched off first.
 
     Raises:
-        StateError: the folder cannot be made or written.
+        StateError: it is an address and no folder, or the folder cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DATABASE).touch()
-    except OSError as error:
-        raise StateError(f"runs cannot be recorded in {folder}: {error.strerror}") from error
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ["DO_NOT_TRACK"] = "true"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own dependencies' deprecations concern no user
+    if _ADDRESS.match(str(folder)):
+        raise StateError(
+            "expected a folder, got an address; the address of a store goes into the environment"
+            " variable MLFLOW_TRACKING_URI"
+        )
+    return _open_file(folder / DATABASE)
+
+
+def open_store(uri: str) -> MlflowClient:
+    """Open a store by its MLflow address: a server's, or that of a SQLite file, made if missing.
+
+    Raises:
+        StateError: it is none, it cannot be reached or written, or the folder of its file is
+            missing; a password in the address is not told.
+    """
+    if uri.startswith(_SQLITE):
+        file = Path(uri.removeprefix(_SQLITE))
+        if not file.parent.is_dir():  # a mistyped path is no wish for a new folder
+            raise StateError(
+                f"runs cannot be recorded in {uri}: there is no folder {file.parent}; make it,"
+                f" or mend the address: {_EXPECTED}"
+            )
+        return _open_file(file)
+    if "://" not in uri or uri.startswith("file:"):  # a folder, which MLflow itself gives up
+        raise StateError(f"runs cannot be recorded in {uri}: {_EXPECTED}")
+    os.environ.setdefault(_RETRIES_ENV, "2")  # of a server that is not there is told soon
+    with _quiet(), _told(uri, "" if uri.startswith(_SERVER) else f"; {_EXPECTED}"):
         from mlflow.tracking import MlflowClient as Client
 
-        for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        with _alone(folder), _artifacts_in(folder), _told(folder):
-            client = Client(f"sqlite:///{(folder / DATABASE).resolve()}")
-            client.get_experiment_by_name(_FIRST)  # opens the database, and makes its tables
-            return client
+        client = Client(uri)
+        client.get_experiment_by_name(_FIRST)
+        return client
+
+
+def told_address(uri: str) -> str:
+    """Return an address as it may be told: without user, password and query.
+
+    Example:
+        >>> told_address("https://me:secret@host:5000/x?token=y"), told_address("sqlite:///a@b.db")
+        ('https://host:5000/x', 'sqlite:///a@b.db')
+    """
+    return uri if uri.startswith(_SQLITE) else _PASSWORD.sub("//", uri).partition("?")[0]
+
+
+def _open_file(database: Path) -> MlflowClient:
+    folder = database.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        database.touch()
+    except OSError as error:
+        raise StateError(f"runs cannot be recorded in {folder}: {error.strerror}") from error
+    with _quiet(), _alone(folder), _artifacts_in(folder), _told(f"{_SQLITE}{database}"):
+        from mlflow.tracking import MlflowClient as Client
+
+        client = Client(f"{_SQLITE}{database.resolve()}")
+        client.get_experiment_by_name(_FIRST)  # opens the database, and makes its tables
+        return client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Switch telemetry off before MLflow is imported, and let it not chat."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own dependencies' deprecations concern no user
+        yield
 
 
 @contextmanager
@@ -64,16 +124,18 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Say in one line that a database is none, cannot be written, or is of another MLflow."""
+def _told(address: str, advice: str = "") -> Iterator[None]:
+    """Say in one line that a store is none, cannot be written, or is of another MLflow."""
+    store = told_address(address)
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         first = (str(error).splitlines() or [""])[0]
-        raise StateError(f"runs cannot be recorded in {folder / DATABASE}: {first}") from error
+        first = _PASSWORD.sub("//", first.replace(address, store))
+        raise StateError(f"runs cannot be recorded in {store}: {first}{advice}") from None
 
 
 @contextmanager
@@ -112,28 +174,38 @@ def record_run(
         tags: by name.
         curves: further metrics, by name and step.
         artifacts: contents of files, by name.
+
+    Raises:
+        StateError: the store cannot be reached or written any more.
     """
     from mlflow.entities import Param, RunTag
 
     tags = {f"env.{key}": value for key, value in environment().items()} | dict(tags)
-    run = client.create_run(_place(client, experiment), run_name=name)
-    client.log_batch(
-        run.info.run_id,
-        metrics=_points(metrics, curves or {}, run.info.start_time),
-        params=[Param(key, value) for key, value in params.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-    keep_artifacts(client, run.info.run_id, artifacts or {})
-    client.set_terminated(run.info.run_id)
+    with _told(str(client.tracking_uri)):
+        run = client.create_run(_place(client, experiment), run_name=name)
+        points = _points(metrics, curves or {}, run.info.start_time)
+        for start in range(_AT_ONCE, len(points), _AT_ONCE):
+            client.log_batch(run.info.run_id, metrics=points[start : start + _AT_ONCE])
+        client.log_batch(
+            run.info.run_id,
+            metrics=points[:_AT_ONCE],
+            params=[Param(key, value) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        keep_artifacts(client, run.info.run_id, artifacts or {})
+        client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
 def _place(client: MlflowClient, experiment: str) -> str:
-    """Return the id of an experiment whose files lie beside the database, making it if missing."""
+    """Return the id of an experiment, making it if missing; its files lie beside a SQLite file."""
     known = client.get_experiment_by_name(experiment)
     if known is not None:
         return str(known.experiment_id)
-    folder = Path(str(client.tracking_uri).removeprefix("sqlite:///")).parent
+    address = str(client.tracking_uri)
+    if not address.startswith(_SQLITE):
+        return str(client.create_experiment(experiment))  # a server knows where its files lie
+    folder = Path(address.removeprefix(_SQLITE)).parent
     return str(
         client.create_experiment(experiment, artifact_location=(folder / _ARTIFACTS).as_uri())
     )

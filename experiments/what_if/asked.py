@@ -20,8 +20,9 @@ from experiments.what_if.loosened import Loosened, loosen
 from experiments.what_if.models import predictions
 from experiments.what_if.prices import Price, prices_of
 from experiments.what_if.reach import ALL, Reach, RuleReach, reach_of, rules_reach
-from experiments.what_if.rerun import Progress, Rerun, Rows, check_hashed, check_same, rerun
-from experiments.what_if.second import Opinion, second_opinion
+from experiments.what_if.rerun import Progress, Rerun, check_hashed, check_same, rerun
+from experiments.what_if.rows import Rows
+from experiments.what_if.second import Opinion, check_world, second_opinion
 from experiments.what_if.tightened import Tightened, policies_of, tighten
 
 _ESTIMATORS = ("snips", "dr")
@@ -93,7 +94,7 @@ class Answer:
         """Whether the value of what was tightened may be told; true if nothing was."""
         if self.value is None:
             return True
-        return self.value.verdict.supported and all(each.enough for each in self.differences)
+        return self.value.verdict.supported and all(each.told for each in self.differences)
 
 
 def what_if(
@@ -110,9 +111,13 @@ def what_if(
     Raises:
         LogError: the rules in force, asked again, do not give the logged masks; or the change
             depends on what a log does not have.
+        UnknownNameError: there is no such world.
+        ValueError: the world does not fit the workspace.
     """
     after = change.apply(rows.revision)
     check_hashed(rows.revision, after)
+    if question.world:
+        check_world(question.world, rows.revision, after, seed=question.seed)
     was = rerun(rows, rows.revision, progress)
     check_same(rows, was)
     now = rerun(rows, after, progress)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.changes.diff import diff
-from agents.errors import LogError, StateError, UnknownNameError, did_you_mean
+from agents.errors import DocumentError, LogError, StateError, UnknownNameError, did_you_mean
 from agents.load import LoadedWorkspace, load_workspace, parse_agent, parse_workspace
 from agents.revision import Revision
 from agents.yamlsource import Source, read_yaml
@@ -40,9 +40,9 @@ class Change:
         """Return the changed agent.
 
         Raises:
-            StateError: nothing is changed, or both a folder and single changes are given.
+            StateError: nothing is changed, both a folder and single changes are given, or what
+                comes out is no valid agent.
             UnknownNameError: a guardrail, field or agent that does not exist.
-            DocumentError: what comes out is no valid agent.
             LogError: the changed agent has other actions, of which no log can tell anything.
         """
         single = (*self.guardrails, *self.settings, *self.drops, *self.adds)
@@ -75,9 +75,22 @@ class Change:
             del documents[_owner(documents, name, "--drop")]["guardrails"][name]
         for file in self.adds:
             documents["agent"]["guardrails"] |= _rules(file)
-        workspace = parse_workspace(_source("the changed workspace", documents["workspace"]))
-        agent = parse_agent(_source("the changed agent", documents["agent"]), workspace)
+        try:
+            workspace = parse_workspace(_source("workspace", documents["workspace"]))
+            agent = parse_agent(_source("agent", documents["agent"]), workspace)
+        except DocumentError as error:  # it has a place in a file that nobody wrote
+            place = f"{error.file}:{error.line}:{error.column}: "
+            raise StateError(f"{self._said}: {str(error).removeprefix(place)}") from None
         return Revision(workspace, agent)
+
+    @property
+    def _said(self) -> str:
+        """The options that change single things, as they were given."""
+        options = {
+            "--guardrail": self.guardrails, "--set": self.settings, "--drop": self.drops,
+            "--add": self.adds,
+        }  # fmt: skip
+        return ", ".join(f"{name} {text}" for name, given in options.items() for text in given)
 
 
 def _source(name: str, value: dict[str, Any]) -> Source:

@@ -12,7 +12,7 @@ from agents.errors import LogError
 from experiments.estimators import ENOUGH_CONVERSIONS
 from experiments.intervals.base import normal_quantile
 from experiments.what_if.models import Models
-from experiments.what_if.rerun import Flags, Rows
+from experiments.what_if.rows import Flags, Rows
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 _DAY = np.timedelta64(1, "D")

@@ -13,7 +13,8 @@ from agents.spec import Agent, BudgetSpec, FrequencyCapSpec, Workspace
 from experiments.tally import clusters_of
 from experiments.what_if.models import two_opinions
 from experiments.what_if.reach import parts
-from experiments.what_if.rerun import Flags, Rerun, Rows, bars
+from experiments.what_if.rerun import Rerun, bars
+from experiments.what_if.rows import Flags, Rows
 
 Floats = NDArray[np.float64]
 D = TypeVar("D", Workspace, Agent)
@@ -114,7 +115,7 @@ def _unit(rows: Rows, found: Rerun, number: int, freed: Flags) -> _Unit:
         instead = _alone(rows, found, relaxed, name)
         return _Unit("one contact more", found.without(number, instead) & ~found.allowed)
     if isinstance(spec, BudgetSpec) and spec.max is not None:
-        costs = np.array([action.cost for action in revision.actions])[found.order]  # (A,)
+        costs = _costs(found)  # (A,)
         costly = spec.measure == "cost"
         amounts = np.where(freed, costs if costly else 1.0, np.nan)  # (N, A)
         return _Unit(revision.workspace.currency if costly else "contact", None, amounts)
@@ -124,14 +125,13 @@ def _unit(rows: Rows, found: Rerun, number: int, freed: Flags) -> _Unit:
 def _untried(rows: Rows, freed: Flags, member: Flags) -> float:
     """Return the share of freed actions that were never drawn for customers they are freed for."""
     customers, size = clusters_of(rows.log.customer)
-    mine = freed & member[:, None]  # (N, A)
-    untried = 0
-    for action in np.flatnonzero(mine.any(axis=0)).tolist():
-        concerned = np.zeros(size, dtype=np.bool_)
-        concerned[customers[mine[:, action]]] = True
-        tried = concerned[customers] & member & (rows.drawn == action)  # (N,)
-        untried += 0 if tried.any() else int(mine[:, action].sum())
-    return untried / int(mine.sum())
+    row, place = np.nonzero(freed & member[:, None])  # (freed,) each
+    numbers = np.broadcast_to(rows.numbers, freed.shape)
+    action = numbers[row, place]  # (freed,)
+    drawn = numbers[np.arange(len(rows)), rows.drawn]  # (N,)
+    concerned = np.unique(action * size + customers[row])
+    tried = drawn[np.isin(drawn * size + customers, concerned) & member]
+    return float(np.mean(~np.isin(action, tried)))
 
 
 def _per_unit(unit: _Unit, more: Floats | None, gains: Floats, member: Flags) -> float:
@@ -148,10 +148,19 @@ def _per_unit(unit: _Unit, more: Floats | None, gains: Floats, member: Flags) ->
 def _alone(rows: Rows, found: Rerun, relaxed: Revision, name: str) -> Flags:
     """Ask a changed rule alone about every decision; (N, A)."""
     barred = np.zeros_like(found.allowed)
-    for rule in (each for each in relaxed.guardrails if each.name == name):
-        for row, moment in enumerate(found.moments):
-            barred[row] |= bars(rule, moment, rows, row)[found.order]
+    for row in range(len(rows)):
+        own = rows.under(row, relaxed)
+        order = found.order[: len(own.actions)]
+        for rule in (each for each in own.guardrails if each.name == name):
+            answer = bars(rule, found.moment(row), rows, row)
+            barred[row, : len(order)] |= answer[order]
     return barred
+
+
+def _costs(found: Rerun) -> Floats:
+    """Return what each action costs, (A,); supplied ones all cost the same."""
+    costs = np.array([action.cost for action in found.revision.actions])
+    return costs[np.minimum(found.order, len(costs) - 1)]
 
 
 def with_max(revision: Revision, name: str, most: int) -> Revision:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.what_if.rerun import Flags, Rerun, Rows
+from experiments.what_if.rerun import Rerun
+from experiments.what_if.rows import Flags, Rows
 
 ALL = "all"
 

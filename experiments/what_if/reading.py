@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.declared import require_declared
+from agents.actions import NONE_ID
 from agents.errors import LogError, UnknownNameError, did_you_mean
 from agents.groups import Group
 from agents.load import load_workspace
 from agents.revision import Revision
 from experiments.logs import LoggedDecisions, read_log, read_table
 from experiments.revisions import read_revisions
-from experiments.what_if.rerun import Rows
+from experiments.targets.supplied import supplied_ids
+from experiments.what_if.rows import Rows, as_columns, by_request
+
+_BLOCK = 1_024  # rows as Python objects at a time
 
 
 def read_rows(
@@ -33,11 +37,9 @@ def read_rows(
 
     Raises:
         LogError: the log is wrong, its revision is not known, or it decided nothing.
-        ContextError: the agent has its actions from each request.
     """
     table = read_table(path)
-    _require_declared(table, path, workspace, agent)
-    log = read_log(path, agent=agent).unthinned("what-if").by_action("what-if")
+    log = read_log(path, agent=agent).unthinned("what-if")
     name = agent or str(table["agent"][0])
     known = read_revisions(path) if workspace is None else _of_folder(workspace, name)
     found = _chosen(log, known, workspace, wanted=revision)
@@ -46,25 +48,16 @@ def read_rows(
     if not kept.any():
         raise LogError(f"expected closed decisions of revision {found.id}, got none")
     left_out = int(np.count_nonzero(drawn & ~kept))
-    log = log.where(np.asarray(kept, dtype=np.bool_))
+    log = _laid_out(log.where(np.asarray(kept, dtype=np.bool_)), found)
+    columns = np.arange(log.distribution.shape[1])
+    if log.listed is None:
+        columns = np.array([log.actions.index(each) for each in found.action_ids], dtype=np.int64)
+    rows = Rows(log, found, columns, np.empty((0, 0), np.object_), np.empty((0, 0)), left_out)
     ids = table["decision_id"].to_pylist()
     place = {decision: row for row, decision in enumerate(ids)}
     chosen = [place[decision] for decision in log.decision_id.tolist()]
-    part = table.select(["actions", "mask", "expected"]).take(chosen).to_pydict()
-    columns = np.array([log.actions.index(each) for each in found.action_ids], dtype=np.int64)
-    lists = list(zip(part["actions"], part["mask"], part["expected"], strict=True))
-    return Rows(log, found, columns, _reasons(lists, found), _expected(lists, found), left_out)
-
-
-def _require_declared(
-    table: pa.Table, path: Path, workspace: Path | None, agent: str | None
-) -> None:
-    """Refuse the log of an agent that has other actions in each decision."""
-    names = [agent] if agent else table["agent"].unique().to_pylist()
-    known = read_revisions(path) if workspace is None else load_workspace(workspace).revisions
-    for revision in known.values():
-        if names == [revision.agent.agent]:
-            require_declared(revision, "a rule that is tried on a whole log")
+    told = _told(table.select(["actions", "mask", "expected"]).take(chosen), rows)
+    return replace(rows, reasons=told.reasons, expected=told.expected)
 
 
 def _of_folder(folder: Path, agent: str) -> dict[str, Revision]:
@@ -99,23 +92,41 @@ def _chosen(
     return known[newest]
 
 
-_Lists = list[tuple[list[str], list[str | None], list[float | None]]]
+def _laid_out(log: LoggedDecisions, revision: Revision) -> LoggedDecisions:
+    """Lay the decisions of one revision out as their actions are, declared or supplied."""
+    if revision.agent.supplied is None:
+        return as_columns(log, revision.action_ids)
+    ids = zip(log.contexts, log.decision_id.tolist(), strict=True)
+    return by_request(log, ((NONE_ID, *supplied_ids(record, name)) for record, name in ids))
 
 
-def _reasons(lists: _Lists, revision: Revision) -> NDArray[np.object_]:
-    """Return the name of what barred each action, in the revision's order; (N, A)."""
-    found = np.full((len(lists), len(revision.action_ids)), "", dtype=np.object_)
-    for row, (actions, mask, _) in enumerate(lists):
-        for action, reason in zip(actions, mask, strict=True):
-            if reason is not None:
-                found[row, revision.index(action)] = reason.partition(": ")[0]
-    return found
+@dataclass(frozen=True)
+class _Told:
+    """What a log tells of each action beside its probability; see `Rows`."""
+
+    reasons: NDArray[np.object_]
+    expected: NDArray[np.float64]
 
 
-def _expected(lists: _Lists, revision: Revision) -> NDArray[np.float64]:
-    """Return the logged expected rewards, in the revision's order; (N, A), NaN where unknown."""
-    found = np.full((len(lists), len(revision.action_ids)), np.nan)
-    for row, (actions, _, values) in enumerate(lists):
-        places = [revision.index(action) for action in actions]
-        found[row, places] = [np.nan if value is None else value for value in values]
-    return found
+def _told(table: pa.Table, rows: Rows) -> _Told:
+    """Read why actions were barred and what they were expected to earn.
+
+    Args:
+        table: with `actions`, `mask` and `expected` of N decisions.
+        rows: the same decisions.
+    """
+    shape = (len(rows), len(rows.columns))
+    reasons, expected = np.full(shape, "", dtype=np.object_), np.full(shape, np.nan)
+    words: dict[str, str] = {}  # each once
+    for start in range(0, len(rows), _BLOCK):
+        block = table.slice(start, _BLOCK).to_pylist()
+        for row, told in enumerate(block, start):
+            place = {name: number for number, name in enumerate(rows.ids(row))}
+            lists = zip(told["actions"], told["mask"], told["expected"], strict=True)
+            for action, reason, value in lists:
+                if reason is not None:
+                    name = reason.partition(": ")[0]
+                    reasons[row, place[action]] = words.setdefault(name, name)
+                if value is not None:
+                    expected[row, place[action]] = value
+    return _Told(reasons, expected)

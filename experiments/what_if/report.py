@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from experiments.diagnostics.verdict import STEADIER
 from experiments.what_if.asked import Answer
 from experiments.what_if.loosened import Loosened
 from experiments.what_if.prices import UNTRIED, Price
@@ -93,12 +94,21 @@ def reasons(answer: Answer) -> tuple[str, ...]:
     """Say why the value of what was tightened may not be told; empty if it may."""
     if answer.value is None:
         return ()
-    found = [f"{check.words} {check.needed}".strip() for check in answer.value.verdict.reasons]
+    verdict = answer.value.verdict
+    found = [
+        f"{check.words} {check.needed if check.needed in verdict.needed else ''}".strip()
+        for check in verdict.reasons
+    ]
     few = min(each.conversions for each in answer.differences)
     if not all(each.enough for each in answer.differences):
         found.append(
             f"{few:,.1f} effective conversions among the decisions that the change touches, at"
             " least 10 needed: more decisions like these."
+        )
+    if any(each.drift.great for each in answer.differences):
+        found.append(
+            "What the change brings differs between the halves of the log by more than chance, and"
+            f" not both say surely whether it helps. {STEADIER}"
         )
     return tuple(found)
 
@@ -219,7 +229,8 @@ def _order(answer: Answer, *, told: bool) -> Iterator[RenderableType]:
         yield f"  rules that look at them: {', '.join(answer.memory)}"
     found = answer.opinion
     if found is None:
-        yield "  a second opinion with histories: --simulate WORLD"
+        if answer.rows.revision.agent.supplied is None:  # no market sends requests of a loop
+            yield "  a second opinion with histories: --simulate WORLD"
         return
     unit = answer.rows.revision.workspace.currency
     table = _table(f"Difference in {unit} per 1,000 decisions, side by side", "by", "histories")

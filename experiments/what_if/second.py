@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.errors import UnknownNameError
 from agents.groups import Group
 from agents.revision import Revision
 from experiments.intervals.base import normal_quantile
@@ -45,6 +46,30 @@ class Opinion:
     high: float
     before: float
     after: float
+
+
+_TRIED = 2
+
+
+def check_world(world: str, *revisions: Revision, seed: int = 1) -> None:
+    """Refuse a world that could give no opinion, before the work that goes before it.
+
+    Args:
+        world: a name or a file of a world.
+        revisions: of the agent, that are to live in it; none looks for the world alone.
+        seed: of the market.
+
+    Raises:
+        UnknownNameError: there is no such world.
+        StateError, DocumentError: the file cannot be read, or is no world's document.
+        ValueError: a world that does not fit the workspace.
+    """
+    try:
+        size = world_size(world, customers=_TRIED, seed=seed, rounds=_ROUNDS)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"--simulate: {error}") from None
+    for revision in revisions:
+        create_world(world, revision, **size)
 
 
 def second_opinion(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agents.errors import SnapshotError
 from agents.groups import Group
 from agents.mask import Mask
-from experiments.what_if.rerun import Flags, Rows
+from experiments.what_if.rows import Flags, Rows
 from policies.base import Policy
 from policies.decide import explore
 from policies.registry import create_policy, load_policy
@@ -59,7 +59,8 @@ def tighten(rows: Rows, kept: Flags, policies: Mapping[str, Policy]) -> Tightene
     mass = (p * kept).sum(axis=1)  # (N,)
     emptied = mass <= 0.0
     # What cannot be known goes where the log has no support, so that it counts as unsupported.
-    nowhere = np.where(kept.any(axis=1, keepdims=True), kept, ~before)  # (N, A)
+    barred = ~before & rows.exists
+    nowhere = np.where(kept.any(axis=1, keepdims=True), kept, barred)  # (N, A)
     left = np.where(emptied[:, None], nowhere, p * kept)
     target = left / left.sum(axis=1, keepdims=True)  # (N, A)
     changed = np.flatnonzero((before & ~kept).any(axis=1) & ~emptied)
@@ -68,22 +69,25 @@ def tighten(rows: Rows, kept: Flags, policies: Mapping[str, Policy]) -> Tightene
         policy = policies.get(str(rows.log.snapshot[row]))
         if policy is None or rows.log.group[row] != Group.TREATMENT:
             continue
-        found = _asked(rows, row, policy, kept[row])
+        found = _asked(rows, row, policy, before[row], kept[row], p[row])
         if found is not None:
-            target[row], recomputed = found, recomputed + 1
+            target[row, : len(found)], recomputed = found, recomputed + 1
     lost = int((before & ~kept).any(axis=1).sum())
     return Tightened(target, lost, recomputed, int(emptied.sum()))
 
 
-def _asked(rows: Rows, row: int, policy: Policy, kept: Flags) -> Floats | None:
+def _asked(
+    rows: Rows, row: int, policy: Policy, before: Flags, kept: Flags, logged: Floats
+) -> Floats | None:
     """Return what the policy answers under the new mask; None if it is not what decided."""
-    context = rows.context(row)
+    context, own = rows.context(row), rows.under(row, rows.revision)
+    size = len(own.actions)
     answers = []
-    for free in (rows.allowed[row], kept):
-        mask = Mask(tuple(None if each else _BARRED for each in free.tolist()))
+    for free in (before, kept):
+        mask = Mask(tuple(None if each else _BARRED for each in free[:size].tolist()))
         answer = policy.distribution(context, mask).probabilities
-        answers.append(explore(rows.revision, answer, mask.allowed))
-        if np.abs(answers[0] - rows.distribution[row]).max() > _SAME:
+        answers.append(explore(own, answer, mask.allowed))
+        if np.abs(answers[0] - logged[:size]).max() > _SAME:
             return None
     return answers[1]
 

@@ -57,7 +57,8 @@ class Insight:
         action: id of the drawn action.
         best: id of the allowed action of the largest expected reward; None if the policy knows
             no expected rewards.
-        explored: whether an allowed action of a larger expected reward was passed over.
+        explored: whether an allowed action that the policy takes for better was passed over: of a
+            larger expected reward or, where it has none, of a larger probability before the floor.
         runner_up: id of the best of the others, None if there is none or none is known.
         gap: expected reward of the drawn action less the runner-up's; negative if it explored.
         options: the allowed actions, likeliest first.
@@ -136,7 +137,9 @@ def _insight(
     incumbent: str | None,
 ) -> Insight:
     (probabilities, action), ids = drawn, revision.action_ids
-    expected = policy.distribution(context, mask).expected  # (A,)
+    answer = policy.distribution(context, mask)
+    expected = answer.expected  # (A,)
+    likes = answer.probabilities if np.isnan(expected[action]) else expected  # (A,)
     linear = policy if isinstance(policy, Linear) else None
     best = best_action(policy, context, mask)
     others = mask.indices[mask.indices != action]  # (E-1,)
@@ -147,7 +150,7 @@ def _insight(
     return Insight(
         action=ids[action],
         best=None if best is None else ids[best],
-        explored=best is not None and bool(expected[best] > expected[action]),
+        explored=bool((likes[mask.indices] > likes[action]).any()),
         runner_up=None if second is None else ids[second],
         gap=None if second is None else float(expected[action] - expected[second]),
         options=_options(revision, linear, context, mask, probabilities, expected),

@@ -6,7 +6,9 @@ floor, as everywhere.
 
 Two of Personalizer's defaults were given up. Its constant step of 0.001 for all weights alike
 (`--power_t 0 -l 0.001`) learns too slowly for a few thousand decisions: steps adapt to each weight
-here. With `--clip_p 1` lessons are weighted evenly and not by 1 / propensity.
+here. With `--clip_p 1` lessons are weighted evenly and not by 1 / propensity. Of what can be gained
+it gains 41.0 +- 2.3 percent over 5,000 decisions among 15 actions where those defaults gain
+19.5 +- 3.9 (`python -m experiments.studies.loops`).
 
 VW answers probabilities only, so expected rewards are NaN.
 """
@@ -102,7 +104,9 @@ class VowpalRank:
         if not shown:
             probabilities[0] = 1.0
             return Distribution(probabilities, unknown)
-        answer = self._ranker.probabilities(supplied.content, size - 1, shown)  # (E,)
+        answer = self._ranker.probabilities(
+            supplied.content, size - 1, shown, supplied.texts
+        )  # (E,)
         if len(answer) == size - 1:
             probabilities[1:] = answer
         else:

@@ -23,6 +23,77 @@ _FIRST, _NEXT, _END = b',"_multi":[{"_tag":', b',{"_tag":', b"]}"
 _ALONE, _NOBODY = b'{"_multi":[{"_tag":', b',"_multi":[]}'
 
 
+def halves(content: bytes) -> tuple[bytes, bytes]:
+    """Return what the actions share, an object that lacks its end, and their list, without its own.
+
+    Raises:
+        ValueError: the content is not laid out as usual.
+
+    Example:
+        >>> halves(b'{"FromUrl":[],"_multi":[{"_tag":"a","j":[]},{"_tag":"b"}]}')
+        (b'{"FromUrl":[]', b'"a","j":[]},{"_tag":"b"}]}')
+    """
+    shared, first, rest = content.partition(_FIRST)
+    if not first:
+        raise ValueError("expected content of actions")
+    return shared, rest
+
+
+def shared_of(content: bytes, texts: Sequence[bytes]) -> bytes:
+    """Return what the actions share, as `halves` has it, of content whose actions are known.
+
+    Example:
+        >>> shared_of(b'{"FromUrl":[],"_multi":[{"_tag":"a"},{"_tag":"b"}]}', [b'"a"}', b'"b"}'])
+        b'{"FromUrl":[]'
+    """
+    listed = sum(map(len, texts)) + len(_NEXT) * (len(texts) - 1)
+    return content[: -len(_FIRST) - listed - len(_END)]
+
+
+def split(rest: bytes, count: int) -> list[bytes]:
+    """Take a list of so many actions apart; each begins with the value of its `_tag`.
+
+    Raises:
+        ValueError: there are not so many, or two are the same: VW is ruined by an example that it
+            meets twice at once.
+
+    Example:
+        >>> split(b'"a","j":[]},{"_tag":"b"}]}', 2)
+        [b'"a","j":[]}', b'"b"}']
+    """
+    actions = texts_of(rest)
+    if not len(set(actions)) == len(actions) == count:
+        raise ValueError("expected so many actions, each another one")
+    return actions
+
+
+def texts_of(rest: bytes) -> list[bytes]:
+    """Take a list apart, as `split`, without a look at what comes of it."""
+    return rest.removesuffix(_END).split(_NEXT)
+
+
+def read_shared(parser: vw.DSJsonFormatParser, shared: bytes) -> vw.Example:
+    """Read what the actions share.
+
+    Raises:
+        ValueError: it is not plain.
+        RuntimeError: VW has no name for something in it.
+    """
+    return _read(parser, shared + _NOBODY, 0)[0]
+
+
+def read_action(parser: vw.DSJsonFormatParser, text: bytes) -> vw.Example:
+    """Read one action; raises as `read_shared`."""
+    return _read(parser, _ALONE + text + _END, 1)[1]
+
+
+def _read(parser: vw.DSJsonFormatParser, content: bytes, count: int) -> list[vw.Example]:
+    """Read content of so many actions; what was kept of it need not be looked at again."""
+    if not is_plain(content, count):
+        raise ValueError("expected plain content")
+    return parser.parse_json(f'{{"c":{content.decode()}}}')
+
+
 class Shelf:
     """Examples of actions by their text, of one workspace of VW, for predictions only.
 
@@ -50,17 +121,11 @@ class Shelf:
             count: how many it has.
             shown: (E,) positions among them, each once.
         """
-        shared, first, rest = content.partition(_FIRST)
-        texts = rest.removesuffix(_END).split(_NEXT)
-        if not (first and len(set(texts)) == len(texts) == count):
-            return []  # VW is ruined by an example that it meets twice at once
         try:
-            row = self._read(shared + _NOBODY, 0)[0]
-            known = [self._kept.get(texts[position]) for position in shown]
-            found = [example for example in known if example is not None]
-            if len(found) < len(known) or len(self._kept) >= MOST:
-                found = [self._example(texts[position]) for position in shown]
-            return [row, *found]
+            shared, rest = halves(content)
+            texts = split(rest, count)
+            row = read_shared(self._parser, shared)
+            return [row, *(self._example(texts[position]) for position in shown)]
         except (RuntimeError, ValueError):
             return []
 
@@ -71,20 +136,9 @@ class Shelf:
     def _example(self, text: bytes) -> vw.Example:
         example = self._kept.pop(text, None)
         if example is None:
-            example = self._read(_ALONE + text + _END, 1)[1]
+            example = read_action(self._parser, text)
             while len(self._kept) >= MOST:  # those not asked for longest, since it was full
                 self._kept.pop(next(iter(self._kept)), None)  # another thread may explain
         if len(text) <= LARGEST:
             self._kept[text] = example
         return example
-
-    def _read(self, content: bytes, count: int) -> list[vw.Example]:
-        """Read content of so many actions; what was kept of it need not be looked at again.
-
-        Raises:
-            ValueError: it is not plain.
-            RuntimeError: VW has no name for something in it.
-        """
-        if not is_plain(content, count):
-            raise ValueError("expected plain content")
-        return self._parser.parse_json(f'{{"c":{content.decode()}}}')

@@ -38,6 +38,12 @@ class ActionAnswer(BaseModel):
     content: ContentAnswer | None = Field(description="null for none")
 
 
+EXPLORED = (
+    "whether an allowed action that the policy takes for better was passed over: of a larger"
+    " expected reward or, where it has none, of a larger probability before the floor"
+)
+
+
 class BidAnswer(BaseModel):
     """What one agent bid for the customer, and what was made of it."""
 
@@ -54,7 +60,9 @@ class ArbitrationAnswer(BaseModel):
 
     chosen: str
     bids: list[BidAnswer]
-    explored: bool
+    explored: bool = Field(
+        description="whether another agent than that of the largest score was drawn"
+    )
     cost: float = Field(description="expected value that weights and levers cost, in currency")
 
 
@@ -71,7 +79,7 @@ class DecisionAnswer(BaseModel):
     reason: str
     action: ActionAnswer
     propensity: float
-    explored: bool
+    explored: bool = Field(description=EXPLORED)
     arbitration: ArbitrationAnswer | None = Field(description="null if one agent was asked")
 
 

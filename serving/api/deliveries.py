@@ -43,7 +43,9 @@ async def report_delivery(
     """Say that a contact is being sent, or that it will not be.
 
     Where the agent has `confirm`, send only after `delivered` was answered with 200: 409 means
-    that it must not be sent. What is released uses nothing and teaches nothing.
+    that it must not be sent. What is released uses nothing and teaches nothing. What a loop has
+    decided is learned once, when the window of its reward has ended: from then on it cannot be
+    released (409), unless it was deferred and never activated.
     """
     runtime = runtime_of(request)
     work = runtime.writer.submit(

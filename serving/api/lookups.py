@@ -16,6 +16,7 @@ from agents.errors import UnknownNameError
 from agents.revision import Revision
 from agents.rewards import closes_at, counted, reward
 from serving.api.answers import (
+    EXPLORED,
     ArbitrationAnswer,
     ContactAnswer,
     ContentAnswer,
@@ -93,7 +94,7 @@ class WholeDecision(BaseModel):
     content: ContentAnswer | None = Field(description="what was sent; null for none")
     propensity: float
     floor: float
-    explored: bool
+    explored: bool = Field(description=EXPLORED)
     send_at: datetime | None
     arbitration: ArbitrationAnswer | None
     shadow: ShadowAnswer | None = Field(description="null if the agent had no shadow")

@@ -22,11 +22,13 @@ from serving.loops.administer import (
     newest_model,
     policy_of,
     put_service,
+    reset_model,
 )
-from serving.loops.errors import LoopError
+from serving.loops.errors import NOT_FOUND, LoopError
 from serving.loops.finding import find_loop
 from serving.runtime import Runtime, runtime_of
 from serving.security.principal import actor_of
+from serving.security.scopes import EVALUATIONS
 
 
 class ServiceConfiguration(BaseModel):
@@ -190,6 +192,30 @@ async def get_model_properties(request: Request) -> Response:
     return _json(told)
 
 
+async def delete_model(request: Request) -> Response:
+    """Forget what a loop has learned: its learner begins anew. Its log stays.
+
+    The model that was goes on deciding until the new one is published, after seconds. What still
+    waits for its reward is learned when it is due.
+    """
+    runtime, revision = await _loop(request)
+    await reset_model(runtime, revision.agent.agent, actor_of(request))
+    return Reply(b"", 204)
+
+
+async def evaluate_elsewhere(request: Request) -> Response:
+    """Say how logs are evaluated here.
+
+    Raises:
+        LoopError: always.
+    """
+    await _loop(request)
+    raise LoopError(
+        "evaluations are not offered under this route: export the log with `nextbest export` and"
+        " value any policy on it with `nextbest evaluate`", NOT_FOUND, status=404,
+    )  # fmt: skip
+
+
 _READ: tuple[tuple[str, Any, type[BaseModel]], ...] = (
     ("/configurations/policy", get_policy, PolicyContract),
     ("/status", get_status, ServiceStatus),
@@ -221,6 +247,12 @@ def make_router(prefix: str, *, names: bool) -> APIRouter:
         "/logs", delete_logs, methods=["DELETE"], status_code=204, response_class=Response,
         responses=ERRORS,
     )  # fmt: skip
+    router.add_api_route(
+        "/model", delete_model, methods=["DELETE"], status_code=204, response_class=Response,
+        responses=ERRORS,
+    )  # fmt: skip
+    for method, path in EVALUATIONS:
+        router.add_api_route(path, evaluate_elsewhere, methods=[method], include_in_schema=False)
     router.add_api_route(
         "/model", get_model, methods=["GET"], response_class=Response,
         responses={**ERRORS, 200: {**_BINARY, "description": "The model"}},

@@ -76,6 +76,11 @@ def preview(version: Annotated[str, Path(json_schema_extra={"enum": list(PREVIEW
     require_version(version, PREVIEWS)
 
 
+def single(version: Annotated[str, Path(json_schema_extra={"enum": list(PREVIEWS)})]) -> None:
+    """Refuse a path of a version that there is not."""
+    require_version(version, (STABLE, *PREVIEWS))
+
+
 def require_version(version: str, known: Collection[str]) -> None:
     """Refuse a path of another version of the API.
 
@@ -117,7 +122,7 @@ _BARE = "/personalizer/{version}/multislot"
 router = loops_events.make_router(_BARE, names=False, calls=_SLOTS)
 named_router = loops_events.make_router(f"/loops/{{agent}}{_BARE}", names=True, calls=_SLOTS)
 
-previews = APIRouter(dependencies=[Depends(preview)])
+previews = APIRouter(dependencies=[Depends(single)])
 """The calls of one action an event, as the previews have them: the same as those of v1.0."""
 previews.include_router(loops_events.make_router("/personalizer/{version}", names=False))
 previews.include_router(

@@ -15,7 +15,7 @@ from agents.revision import Revision
 from policies.base import Policy
 from policies.explaining.insight import explain_decision
 from policies.registry import create_policy
-from serving.api.answers import ActionAnswer, DecisionAnswer, action_answer
+from serving.api.answers import EXPLORED, ActionAnswer, DecisionAnswer, action_answer
 from serving.deciding.active import ActiveAgents
 
 Shown = bool | int | float | str | list[str] | None
@@ -64,7 +64,7 @@ class InsightAnswer(BaseModel):
 
     action: str
     best: str | None = Field(description="of the largest expected reward, null if none is known")
-    explored: bool
+    explored: bool = Field(description=EXPLORED)
     runner_up: str | None
     gap: float | None
     options: list[OptionAnswer]

@@ -65,7 +65,8 @@ class Deliverer:
         Raises:
             UnknownNameError: there is no such decision.
             ContextError: the decision sends nothing.
-            ConflictError: it must not be sent, or it was sent already.
+            ConflictError: it must not be sent, or it was sent already, or it was learned by a
+                learner that forgets nothing.
         """
         stored = ledger.find_decision(decision_id)
         if stored is None:
@@ -77,6 +78,8 @@ class Deliverer:
         if told is not None and told.state != "reserved":
             return _again(decision_id, told, state)
         if state == "released":
+            if told is None:
+                _require_unlearned(decision, self.agents.deciding(ledger, decision), now, ledger)
             self.give_back(ledger, stored, "released", now, "released by its sender")
             return Delivered(decision_id, "released", False)
         revision = self.agents.deciding(ledger, decision)
@@ -152,6 +155,27 @@ def _again(decision_id: str, told: Delivery, state: str) -> Delivered:
             f"the contact of decision {decision_id!r} is delivered; report its failure as an event"
         )
     return Delivered(decision_id, told.state, True)
+
+
+def _require_unlearned(
+    decision: Decision, revision: Revision, now: datetime, ledger: Ledger
+) -> None:
+    """Refuse to give back what a loop's learner has learned: its lesson is whole, and stays.
+
+    The learner of declared offers takes its lessons back instead.
+
+    Raises:
+        ConflictError: the window in which the action's reward counted has ended.
+    """
+    if revision.agent.supplied is None:
+        return
+    closed, reached = closes_at(revision.agent, decision.at), ledger.last_instant()
+    if closed <= (now if reached is None else max(now, reached)):
+        raise ConflictError(
+            f"decision {decision.decision_id!r} has been learned since its window ended at"
+            f" {closed.isoformat(timespec='seconds')}, and a loop forgets nothing: release what is"
+            " not shown before, or ask with deferActivation and activate what is"
+        )
 
 
 def _confirm(

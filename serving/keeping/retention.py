@@ -26,6 +26,7 @@ from serving.writer import Writer
 logger = logging.getLogger("nextbest")
 
 BATCH = 100
+_BUCKETS = 1_000  # of counters, which are small
 _PAUSE_S = 0.02  # between two batches: decisions first
 
 
@@ -50,7 +51,8 @@ def keep_since(retention: timedelta, revisions: Iterable[Revision], now: datetim
 def first_buckets(revisions: Iterable[Revision], since: datetime) -> dict[str, int]:
     """Return, by counter, the first bucket that a decision from an instant on can ask about.
 
-    Counters of a whole life have but one bucket and are left out.
+    Counters of a whole life have but one bucket and are left out. Those of a loop's actions are
+    named after ids that are ever others; `*` stands for any.
     """
     first: dict[str, int] = {}
     for counter in (each for revision in revisions for each in revision.counters):
@@ -91,15 +93,18 @@ class Retention:
         return ledger.prune(since, now, until=until, limit=BATCH)
 
     def prune_usage(self, ledger: Ledger) -> int:
-        """Remove what was used of budgets too long ago, as a job of the writer; return how much.
+        """Remove one batch of what was used of budgets too long ago, as a job of the writer.
+
+        Returns:
+            How many buckets were removed.
 
         Raises:
             StateError: the machine's clock is behind the ledger: nothing is removed.
         """
         since = self._since(ledger, self.clock.reached(ledger.last_instant()))
-        return (
-            0 if since is None else ledger.prune_usage(first_buckets(self._active(ledger), since))
-        )
+        if since is None:
+            return 0
+        return ledger.prune_usage(first_buckets(self._active(ledger), since), _BUCKETS)
 
     def _since(self, ledger: Ledger, now: datetime | None) -> datetime | None:
         """Return the instant from which on everything is kept, None if all is."""
@@ -134,5 +139,6 @@ class Retention:
         while batch := await writer.submit(self.prune):
             removed += batch
             await asyncio.sleep(_PAUSE_S)
-        await writer.submit(self.prune_usage)
+        while await writer.submit(self.prune_usage) >= _BUCKETS:
+            await asyncio.sleep(_PAUSE_S)
         return removed

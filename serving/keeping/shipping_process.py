@@ -12,6 +12,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -86,6 +87,8 @@ class Shipper:
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        self._closing = False
         self.error = ""
         """Why the last run failed, empty if it did not."""
 
@@ -112,8 +115,10 @@ class Shipper:
 
     async def close(self) -> None:
         """End a run that is under way; the next one goes on from there."""
-        if self._process is not None:
-            self._process.kill()
+        with self._starting:  # so that no run is started behind its back
+            self._closing = True
+            if self._process is not None:
+                self._process.kill()
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -129,10 +134,13 @@ class Shipper:
     def _ship(self) -> str:
         """Run the process to its end; return what went wrong, empty if nothing did."""
         command = [sys.executable, "-m", "serving.keeping.shipping_process"]
-        with subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            self._process = process
+        with self._starting:
+            if self._closing:
+                return "the server ends"
+            self._process = process = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        with process:
             _, told = process.communicate(tell_settings(self._settings))
         self._process = None
         lines = told.decode(errors="replace").splitlines()

@@ -20,7 +20,7 @@ from agents.revision import Revision
 from agents.supplied import check_ids
 from agents.supplied_size import MOST_FEATURES, is_small
 from policies.base import Label, Lesson
-from policies.registry import STATELESS, check_policy
+from policies.registry import check_policy, is_idle
 from policies.snapshot import Manifest
 from policies.teaching.logged import Logged, windows_of
 from policies.teaching.warm import Past, learn_history, learn_lessons
@@ -154,7 +154,7 @@ def warm_start_agent(workspace: Path, log: Path, agent: str, data: Path) -> Mani
         raise UnknownNameError(f"{workspace} has no agent {agent!r}; {hint}")
     revision = loaded.revisions[agent]
     spec = revision.agent.policy
-    if spec.learner in STATELESS or spec.mode == "logging":
+    if is_idle(revision):
         idle = "mode: logging" if spec.mode == "logging" else spec.learner
         raise StateError(f"{agent}: {idle} learns nothing from a log")
     prepare_data(data)

@@ -27,6 +27,9 @@ logger = logging.getLogger("nextbest.learner")
 
 BATCH = 500
 
+ANEW = "anew"
+"""What the log's entry of a revision says if its learner is to forget what it knows."""
+
 _READ_EVERY_S = 0.25
 
 
@@ -183,9 +186,23 @@ class Learner:
             self._begin(position, revision)
             return
         self.pupils[name] = pupil
-        if position <= pupil.position or revision.id == pupil.revision.id:
-            return  # already part of what it was taken up from, or only a canary or a shadow
-        self.pupils[name] = self._go_on(pupil, revision, position)
+        if position <= pupil.position:
+            return  # already part of what it was taken up from
+        if body.get(ANEW):
+            self.pupils[name] = self._anew(pupil, revision, position)
+        elif revision.id != pupil.revision.id:  # else only a canary or a shadow
+            self.pupils[name] = self._go_on(pupil, revision, position)
+
+    def _anew(self, before: AnyPupil, revision: Revision, position: int) -> AnyPupil:
+        """Return a pupil that knows nothing in another's place, published as soon as can be.
+
+        What waits still is learned when it is due; how long outcomes take is known as before.
+        """
+        pupil = pupil_of(self._listener, revision, create_policy(revision), position)
+        follow(pupil, before)
+        pupil.published = before.published
+        self._published_at.pop(revision.agent.agent, None)
+        return pupil
 
     def _go_on(self, before: AnyPupil, revision: Revision, position: int) -> AnyPupil:
         """Return the pupil that goes on in another's place under another revision."""

@@ -52,7 +52,8 @@ def run(settings: Settings, stop: Stop, parent: int) -> None:
         if read < BATCH:
             tidier.work(settings.prune_every_s)
             stop.wait(settings.poll_s)
-    while os.getppid() == parent and learner.step():
+    last = ledger.last_position()  # what others add from now on would keep it for ever
+    while os.getppid() == parent and learner.position < last and learner.step():
         pass
     learner.publish(force=True)
     ledger.close()

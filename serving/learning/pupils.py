@@ -14,6 +14,7 @@ from agents.groups import Group
 from agents.revision import Revision
 from agents.units import parse_instant
 from policies.base import Lesson, Policy
+from policies.registry import is_idle
 from policies.teaching.labels import TableLearner
 from policies.teaching.logged import Logged
 from policies.teaching.notes import Note, Noted, NoteDrip, tables_of
@@ -81,12 +82,16 @@ class TablePupil(DripPupil[Note, Noted]):
 
     def _note(self, position: int, body: Body) -> Note:
         at = parse_instant(body["at"])
-        encoder = cast("TableLearner", self.policy).encoder
-        context: Context = read_context(body, customer="", at=at)
         return Note(
             position, at, Group(body["group"]).teaches, self.listener.windows(body["revision"]),
-            self._action(body), np.array(encoder.unscaled_of(context)).tobytes(),
+            self._action(body), self._looks(body),
         )  # fmt: skip
+
+    def _looks(self, body: Body) -> bytes:
+        """Return what the learner sees of a decision, as a note has it."""
+        encoder = cast("TableLearner", self.policy).encoder
+        context: Context = read_context(body, customer="", at=parse_instant(body["at"]))
+        return np.array(encoder.unscaled_of(context)).tobytes()
 
     def _action(self, body: Body) -> int:
         """Return the position that the drawn action has now, -1 if it is gone."""
@@ -111,6 +116,21 @@ class TablePupil(DripPupil[Note, Noted]):
             cast("TableLearner", self.policy).learn_table(*tables)
 
 
+class IdlePupil(TablePupil):
+    """Of a policy that learns nothing: only how long outcomes take is noted, for who comes after.
+
+    A note of a decision needs nothing of what it looked like, so none is read again.
+    """
+
+    def _looks(self, body: Body) -> bytes:
+        del body
+        return b""
+
+    def settle(self) -> None:
+        """Forget what was told."""
+        self._told.clear()
+
+
 AnyPupil = LessonPupil | TablePupil | WaitPupil
 
 
@@ -118,8 +138,13 @@ def pupil_of(listener: Listener, revision: Revision, policy: Policy, position: i
     """Return a pupil for a policy, of the kind that suits it; arguments as of `Pupil`."""
     if revision.agent.supplied is not None:
         return WaitPupil(listener, revision, policy, position)
-    kind = TablePupil if isinstance(policy, TableLearner) else LessonPupil
-    return kind(listener, revision, policy, position)
+    return _kind(revision, policy)(listener, revision, policy, position)
+
+
+def _kind(revision: Revision, policy: Policy) -> type[LessonPupil] | type[TablePupil]:
+    if is_idle(revision):
+        return IdlePupil
+    return TablePupil if isinstance(policy, TableLearner) else LessonPupil
 
 
 def follow(pupil: AnyPupil, before: AnyPupil) -> None:

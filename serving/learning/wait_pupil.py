@@ -11,11 +11,16 @@ from agents.groups import Group
 from agents.rewards import closes_at
 from agents.units import parse_instant
 from policies.base import Lesson
+from policies.registry import is_idle
 from policies.teaching.wait import Ended, Wait, Waiting
 from serving.learning.heard import Body, Heard
 from serving.learning.pupil import Pupil
 from serving.ledger import Entry
 from serving.ledger.deliveries import GIVEN_BACK
+
+
+def _nothing(_position: int) -> None:
+    """Recall nothing: what learns nothing need not read a decision again."""
 
 
 class WaitPupil(Pupil[Waiting, Lesson]):
@@ -24,7 +29,7 @@ class WaitPupil(Pupil[Waiting, Lesson]):
     teacher: Wait
 
     def _teacher(self) -> Wait:
-        return Wait(self._ended)
+        return Wait(_nothing if is_idle(self.revision) else self._ended)
 
     def _ended(self, position: int) -> Ended | None:
         body = self.listener.body(position)

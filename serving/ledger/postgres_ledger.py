@@ -14,6 +14,7 @@ from agents.counters import Charge, Reading
 from serving.ledger.base import Ledger, LedgerReader
 from serving.ledger.database import Database, Statement
 from serving.ledger.foreseen import Recording
+from serving.ledger.log import LAST
 from serving.ledger.optimistic import Ahead
 from serving.ledger.postgres import PostgresDatabase
 from serving.ledger.postgres_ahead import SharedDatabase
@@ -139,10 +140,10 @@ class PostgresLedger(Ledger):
         """Add to the organisation's counters; written with the commit."""
         self.charged += charges
 
-    def prune_usage(self, first: Mapping[str, int]) -> int:
+    def prune_usage(self, first: Mapping[str, int], limit: int = LAST) -> int:
         """Remove what lies before the first bucket of each counter; return how much it was."""
         self._write_charges()
-        return super().prune_usage(first)
+        return super().prune_usage(first, limit)
 
     def _write_charges(self) -> None:
         """Write each bucket once, in an order that is the same for all writers."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from agents.actions import ANY
 from serving.ledger.database import to_micros
-from serving.ledger.log import Log
+from serving.ledger.log import LAST, Log
 
 _PRUNE = (
     "DELETE FROM log WHERE position IN ("
@@ -20,6 +21,11 @@ _PRUNE = (
     " AND (state = 'reserved' OR changed > ?))"
     " ORDER BY at LIMIT ?) RETURNING customer, at, position"
 )
+_PRUNE_USAGE = (
+    "DELETE FROM usage WHERE (counter, bucket) IN ("
+    " SELECT counter, bucket FROM usage WHERE {} AND bucket < ? LIMIT ?) RETURNING bucket"
+)
+_NAMED_LIKE = "substr(counter, 1, ?) = ? AND substr(counter, length(counter) - ? + 1) = ?"
 _FORGET = "DELETE FROM past WHERE customer = ? AND at = ? AND position = ?"
 
 
@@ -49,7 +55,29 @@ class Pruning(Log):
         self._db.run_many(_FORGET, [row for row in rows if row[0] is not None])
         return len(rows)
 
-    def prune_usage(self, first: Mapping[str, int]) -> int:
-        """Remove what lies before the first bucket of each counter; return how much it was."""
-        sql = "DELETE FROM usage WHERE counter = ? AND bucket < ? RETURNING bucket"
-        return sum(len(self._db.rows(sql, counter)) for counter in first.items())
+    def prune_usage(self, first: Mapping[str, int], limit: int = LAST) -> int:
+        """Remove what lies before the first bucket of each counter.
+
+        Args:
+            first: by the name of a counter. One of a supplied action is named after it; `*` in its
+                place stands for all of them, also those that no request will list again.
+            limit: about how many buckets to remove at once.
+
+        Returns:
+            How many were removed; less than `limit` if none are left.
+        """
+        removed = 0
+        for name, bucket in first.items():
+            if removed < limit:
+                removed += len(self._db.rows(*_expired(name, bucket, limit - removed)))
+        return removed
+
+
+def _expired(name: str, bucket: int, limit: int) -> tuple[str, tuple[str | int, ...]]:
+    """Return the statement that removes the oldest buckets of a counter, and its values."""
+    before, any_, after = name.partition(f"/{ANY}")
+    if not any_:
+        return _PRUNE_USAGE.format("counter = ?"), (name, bucket, limit)
+    start = f"{before}/"
+    values = (len(start), start, len(after), after, bucket, limit)
+    return _PRUNE_USAGE.format(_NAMED_LIKE), values

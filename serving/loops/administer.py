@@ -15,6 +15,7 @@ from agents.revision import Revision
 from policies.snapshot import Manifest
 from policies.state import unpack
 from policies.vowpal.rank import VowpalRank
+from serving.learning.learner import ANEW
 from serving.ledger import Ledger, LedgerReader, open_reader
 from serving.life.lifecycle import Lifecycle
 from serving.life.standing import Activation
@@ -200,6 +201,39 @@ def _begin_deletion(runtime: Runtime, ledger: Ledger, name: str, actor: str) -> 
     position = ledger.append("erasure", told)
     ledger.add_audit(at, actor, "loop.log_delete", {**told, "position": position})
     return through
+
+
+async def reset_model(runtime: Runtime, name: str, actor: str) -> None:
+    """Let the learner of a loop begin anew, from here on in the log.
+
+    The log says so, so every learner that reads it again forgets at the same place. What decides
+    until the untaught model is published is the model that was. Decisions, their snapshots and
+    their rewards stay; what still waits for its reward is learned when it is due.
+
+    Args:
+        runtime: of the workspace.
+        name: of the loop.
+        actor: who asks, as the audit log writes it.
+
+    Raises:
+        LoopError: a model of the registry decides, which nothing that is learned changes.
+    """
+
+    def job(ledger: Ledger) -> None:
+        learner = runtime.agents.current(ledger, name).revision.agent.policy.learner
+        models = runtime.agents.models
+        if models is not None and models.pinned(name, learner) is not None:
+            raise LoopError(
+                f"loop {name!r} decides by a model of the registry; let it go there first, as its"
+                " learner has no part in it", "OperationNotAllowed", status=409,
+            )  # fmt: skip
+        standing, at = ledger.standing(name), runtime.lifecycle.now(ledger)
+        assert standing is not None, "what is active stands"
+        told = {"reason": "model", "actor": actor, "at": at.isoformat(), ANEW: True}
+        position = ledger.stand(name, standing, told)
+        ledger.add_audit(at, actor, "loop.model_reset", {"agent": name, "position": position})
+
+    await asyncio.shield(runtime.writer.submit(job))
 
 
 async def newest_model(runtime: Runtime, revision: Revision) -> Model:

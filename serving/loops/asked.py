@@ -7,9 +7,7 @@ taken out of them: it is no feature, and no log needs to have it.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,12 +15,12 @@ from typing import Any
 from agents.spec.supplied import SuppliedSpec
 from agents.supplied import MAX_ID, Supplied, supply
 from serving.api.strict import parse_json
-from serving.loops.errors import RANK, LoopError
+from serving.loops.caller import Features, who
+from serving.loops.errors import RANK, LoopError, refuse
+from serving.loops.known import KnownLists
 
 _EXCLUDED = "excluded"
-_CUSTOMER = re.compile(r"[^\x00-\x1f\x7f]{1,128}")  # as everywhere
-
-Features = list[dict[str, Any]]
+_KNOWN = KnownLists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +50,49 @@ def read_rank(raw: bytes, spec: SuppliedSpec) -> Asked:
         BodyError: it is no JSON.
         ContextError: an action's id cannot be one.
     """
+    return _read_known(raw, spec) or _read_new(raw, spec)
+
+
+def _read_known(raw: bytes, spec: SuppliedSpec) -> Asked | None:
+    """Read a body whose actions came before; None of any other, and of what may be too large."""
+    found = _KNOWN.take(raw)
+    if found is None or len(found[1].ids) > spec.at_most:
+        return None
+    asked, known = found
+    shared = read_features(asked.get("contextFeatures"), "contextFeatures")
+    barred = _barred(asked, known.ids)
+    customer, told = who(shared, spec)
+    supplied = known.supply(shared, barred)
+    return None if supplied is None else _asked(asked, supplied, customer, told)
+
+
+def _read_new(raw: bytes, spec: SuppliedSpec) -> Asked:
     asked = read_object(parse_json(raw))
     shared = read_features(asked.get("contextFeatures"), "contextFeatures")
     actions = read_actions(asked, spec.at_most)
-    barred = dict.fromkeys(_excluded(asked, actions), _EXCLUDED)
-    if len(barred) == len(actions):
-        raise refuse("expected an action that is not excluded, got none", "excludedActions")
+    barred = _barred(asked, actions)
     customer, told = who(shared, spec)
     supplied = supply(shared, actions, barred=barred)
+    return _asked(asked, supplied, customer, told)
+
+
+def _asked(
+    asked: Mapping[str, Any], supplied: Supplied, customer: str, told: Mapping[str, object]
+) -> Asked:
     event_id, defer = read_event_id(asked), read_flag(asked, "deferActivation")
     return Asked(event_id, supplied, customer, told, defer)
 
 
-def refuse(message: str, target: str, inner: str = "") -> LoopError:
-    """Make the refusal of a Rank."""
-    return LoopError(f"{target}: {message}", RANK, target=target, inner=inner)
+def _barred(asked: Mapping[str, Any], actions: Collection[str]) -> dict[str, str]:
+    """Read why the request itself bars actions.
+
+    Raises:
+        LoopError: it excludes all of them.
+    """
+    barred = dict.fromkeys(_excluded(asked, actions), _EXCLUDED)
+    if len(barred) == len(actions):
+        raise refuse("expected an action that is not excluded, got none", "excludedActions")
+    return barred
 
 
 def read_object(body: object) -> dict[str, Any]:
@@ -170,7 +196,7 @@ def _action_features(value: object, number: int) -> Features:
     return features
 
 
-def _excluded(asked: Mapping[str, Any], actions: Mapping[str, Features]) -> list[str]:
+def _excluded(asked: Mapping[str, Any], actions: Collection[str]) -> list[str]:
     """Read which actions are excluded; ids that are not among the actions exclude nothing."""
     given = asked.get("excludedActions")
     if given is None:
@@ -202,62 +228,3 @@ def read_features(value: object, target: str, *, nulls: bool = False) -> Feature
             what = "ContextFeaturesContainsNull" if each is None else "FeaturesNotInKeyValueFormat"
             raise refuse("expected a list of objects", target, what)
     return value
-
-
-def who(shared: Features, spec: SuppliedSpec) -> tuple[str, dict[str, object]]:
-    """Find the customer's id and fields in the context features, and take the id out of them.
-
-    Returns:
-        The id, empty if none is told; and the fields that are told, not checked yet.
-
-    Raises:
-        LoopError: the id cannot be one, or there are two.
-    """
-    fields = dict[str, object]()
-    for name, path in spec.fields.items():
-        *way, last = path.split(".")
-        holder = next(_holders(shared, way, last), None)
-        if holder is not None and holder[last] is not None:
-            fields[name] = holder[last]
-    return "" if spec.customer is None else _take_customer(shared, spec.customer), fields
-
-
-def _take_customer(shared: Features, path: str) -> str:
-    """Take the customer's id out of wherever it stands; empty if it is not told."""
-    *way, last = path.split(".")
-    told = [holder.pop(last) for holder in list(_holders(shared, way, last))]
-    found = {str(each) if type(each) in (str, int) else "" for each in told if each is not None}
-    if len(found) > 1:
-        raise refuse(f"expected one customer's id at {path}, got two", "contextFeatures")
-    if not found:
-        return ""
-    named = found.pop()
-    if not _CUSTOMER.fullmatch(named):
-        raise refuse(
-            f"expected the customer's id at {path}, 1 to 128 characters or a whole number",
-            "contextFeatures",
-        )
-    return named
-
-
-def _holders(node: object, way: list[str], last: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects at which a path ends, in order; lists are looked through."""
-    if isinstance(node, list):
-        for each in node:
-            yield from _holders(each, way, last)
-    elif isinstance(node, dict):
-        if not way:
-            if last in node:
-                yield node
-        elif way[0] in node:
-            yield from _holders(node[way[0]], way[1:], last)
-
-
-def own_customer(event_id: str) -> str:
-    """Return the customer of an event that tells none: one of its own.
-
-    Example:
-        >>> own_customer("e-1")[:9]
-        'event:b94'
-    """
-    return f"event:{hashlib.sha256(event_id.encode()).hexdigest()[:32]}"

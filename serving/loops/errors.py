@@ -49,6 +49,11 @@ class LoopError(NextbestError):
         self.members = {"code": code, "inner": inner, "target": target}
 
 
+def refuse(message: str, target: str, inner: str = "") -> LoopError:
+    """Make the refusal of a Rank."""
+    return LoopError(f"{target}: {message}", RANK, target=target, inner=inner)
+
+
 def under_loop(path: str) -> bool:
     """Say whether a path is a loop's.
 

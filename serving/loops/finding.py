@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
+from typing import NamedTuple
+
+from starlette.types import Scope
 
 from agents.revision import Revision
+from agents.spec import SuppliedSpec
 from serving.deciding.active import ActiveAgents, Lineup
 from serving.ledger import Ledger, LedgerReader, StoredDecision
 from serving.loops.errors import NOT_FOUND, LoopError
-from serving.runtime import Runtime
+from serving.runtime import Runtime, runtime_in
 
 LOOK_EVERY_S = 1.0
 """For how long a replica may not know that another one has begun with a second loop."""
@@ -40,6 +44,28 @@ def find_event(ledger: LedgerReader, agent: str, event_id: str) -> StoredDecisio
             "",
         )
     return stored
+
+
+class Loop(NamedTuple):
+    """Whom a Rank asks.
+
+    Args:
+        runtime: of the workspace.
+        name: of the loop.
+        spec: what the loop says of the actions that a request lists.
+    """
+
+    runtime: Runtime
+    name: str
+    spec: SuppliedSpec
+
+
+async def asked_of(scope: Scope, agent: str | None) -> Loop:
+    """Return whom a Rank asks; arguments and errors as of `find_loop`."""
+    runtime = runtime_in(scope)
+    loop = (await find_loop(runtime, agent)).agent
+    assert loop.supplied is not None, "a loop's actions are supplied"
+    return Loop(runtime, loop.agent, loop.supplied)
 
 
 async def find_loop(runtime: Runtime, agent: str | None) -> Revision:

@@ -13,16 +13,14 @@ from agents.spec.supplied import SuppliedSpec
 from agents.supplied import MAX_ID, Supplied, supply
 from agents.supplied_size import MOST_FEATURES, count_features
 from serving.loops.asked import (
-    Features,
     read_actions,
     read_event_id,
     read_features,
     read_flag,
     read_object,
-    refuse,
-    who,
 )
-from serving.loops.errors import REWARD, LoopError
+from serving.loops.caller import Features, who
+from serving.loops.errors import REWARD, LoopError, refuse
 
 _EXCLUDED = "excluded"
 _MOST_PAIRS = 4 * MOST_FEATURES**2  # of features, in all slots together: four of the largest Ranks

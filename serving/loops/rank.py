@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,14 +16,15 @@ from agents.supplied import MAX_ID
 from serving.api.reply import Reply
 from serving.api.strict import parse_json
 from serving.deciding.attempt import submit_decision
-from serving.deciding.decider import DecisionRequest, UsedBeforeError
+from serving.deciding.decider import Decided, DecisionRequest, UsedBeforeError
 from serving.ids import new_id
 from serving.ledger import Ledger, LedgerReader
 from serving.ledger.optimistic import Changes
-from serving.loops.asked import Asked, is_event_id, own_customer, read_rank
+from serving.loops.asked import Asked, is_event_id, read_rank
+from serving.loops.caller import own_customer
 from serving.loops.errors import ACTIVATE, RANK, REWARD, LoopError
 from serving.loops.events import Events, Told, check_value
-from serving.loops.finding import find_loop, key_of
+from serving.loops.finding import asked_of, find_loop, key_of
 from serving.runtime import Runtime, runtime_in
 from serving.watching.metrics import Stopwatch
 from serving.watching.watch import note
@@ -42,22 +43,38 @@ async def answer_rank(scope: Scope, raw: bytes, agent: str | None) -> Reply:
         BodyError: it is no JSON.
         NextbestError: nothing can be decided.
     """
-    runtime = runtime_in(scope)
-    revision = await find_loop(runtime, agent)
-    spec = revision.agent.supplied
-    assert spec is not None, "a loop's actions are supplied"
+    runtime, name, spec = await asked_of(scope, agent)
     asked = read_rank(raw, spec)
     event_id = asked.event_id or new_id()
-    request = request_of(revision.agent.agent, asked, event_id)
+    request = request_of(name, asked, event_id)
     watch = Stopwatch()
     try:
         decided = await submit_decision(runtime.writer, runtime.decider, request, watch)
     except UsedBeforeError:
         raise used_before() from None
-    decision = decided.decision
-    runtime.meters.decided(decision, watch, replayed=decided.replayed)
-    note(scope, decision_id=decision.decision_id)
-    return Reply(orjson.dumps(rank_answer(decision, event_id)), 201)
+    return ranked(scope, runtime, [decided], watch, rank_answer(decided.decision, event_id))
+
+
+def ranked(
+    scope: Scope,
+    runtime: Runtime,
+    made: Sequence[Decided],
+    watch: Stopwatch,
+    answer: dict[str, Any],
+) -> Reply:
+    """Count what was decided, name it in the request's line of the log, and answer.
+
+    Args:
+        scope: of the request.
+        runtime: of the workspace.
+        made: at least one.
+        watch: by which it was timed.
+        answer: as the wire has it.
+    """
+    for each in made:
+        runtime.meters.decided(each.decision, watch, replayed=each.replayed)
+    note(scope, decision_id=made[0].decision.decision_id)
+    return Reply(orjson.dumps(answer), 201)
 
 
 def used_before() -> LoopError:
@@ -128,7 +145,7 @@ async def answer_reward(scope: Scope, raw: bytes, agent: str | None, event_id: s
     value = read_value(parse_json(raw))
     check_value(revision, value)
     name, outcome_id = revision.agent.agent, new_id()
-    _require_id(event_id, REWARD)
+    require_id(event_id, REWARD)
 
     def job(ledger: Ledger) -> Told:
         return events_of(runtime).reward(ledger, name, event_id, value, outcome_id)
@@ -146,7 +163,7 @@ async def answer_activate(scope: Scope, agent: str | None, event_id: str) -> Rep
     runtime = runtime_in(scope)
     revision = await find_loop(runtime, agent)
     name = revision.agent.agent
-    _require_id(event_id, ACTIVATE)
+    require_id(event_id, ACTIVATE)
 
     def job(ledger: Ledger) -> Told:
         return events_of(runtime).activate(ledger, name, event_id)
@@ -199,7 +216,12 @@ def read_value(body: object) -> float:
     return float(value)
 
 
-def _require_id(event_id: str, code: str) -> None:
+def require_id(event_id: str, code: str) -> None:
+    """Refuse what cannot be an event's id.
+
+    Raises:
+        LoopError: with a code.
+    """
     if not is_event_id(event_id):
         raise LoopError(
             f"eventId: expected 1 to {MAX_ID} printable characters", code, target="eventId"

@@ -12,25 +12,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import orjson
 from starlette.types import Scope
 
-from agents.supplied import MAX_ID
 from serving.api.reply import Reply
 from serving.api.strict import fingerprint, parse_json
 from serving.deciding.decider import Decided, Decider, DecisionRequest, UsedBeforeError
 from serving.deciding.foresee import foresee_decision
 from serving.ids import new_id
 from serving.ledger import Ledger, LedgerReader, StoredDecision
-from serving.loops.asked import is_event_id, own_customer
+from serving.loops.caller import own_customer
 from serving.loops.errors import ACTIVATE, REWARD, LoopError
 from serving.loops.events import Events, Told, check_value
-from serving.loops.finding import find_loop, key_of
+from serving.loops.finding import asked_of, find_loop, key_of
 from serving.loops.page import Page, read_page, read_rewards
-from serving.loops.rank import answer_told, events_of, used_before
+from serving.loops.rank import answer_told, events_of, ranked, require_id, used_before
 from serving.runtime import Runtime, runtime_in
 from serving.watching.metrics import Stopwatch
-from serving.watching.watch import note
 
 
 def slot_key(agent: str, event_id: str, number: int) -> str:
@@ -164,10 +161,7 @@ async def answer_slots(scope: Scope, raw: bytes, agent: str | None) -> Reply:
         BodyError: it is no JSON.
         NextbestError: nothing can be decided.
     """
-    runtime = runtime_in(scope)
-    revision = await find_loop(runtime, agent)
-    spec, name = revision.agent.supplied, revision.agent.agent
-    assert spec is not None, "a loop's actions are supplied"
+    runtime, name, spec = await asked_of(scope, agent)
     body = parse_json(raw)
     digest = fingerprint(body)
     page = read_page(body, spec)
@@ -185,10 +179,7 @@ async def answer_slots(scope: Scope, raw: bytes, agent: str | None) -> Reply:
         made = await runtime.writer.submit(lambda ledger: watch.run(job, ledger, page), look)
     except UsedBeforeError:
         raise used_before() from None
-    for each in made:
-        runtime.meters.decided(each.decision, watch, replayed=each.replayed)
-    note(scope, decision_id=made[0].decision.decision_id)
-    return Reply(orjson.dumps(slots_answer(page, made, event_id)), 201)
+    return ranked(scope, runtime, made, watch, slots_answer(page, made, event_id))
 
 
 def slots_answer(page: Page, made: Sequence[Decided], event_id: str) -> dict[str, Any]:
@@ -216,7 +207,7 @@ async def answer_slot_rewards(scope: Scope, raw: bytes, agent: str | None, event
     told = [(slot, value, new_id()) for slot, value in read_rewards(parse_json(raw))]
     for _, value, _ in told:
         check_value(revision, value)
-    _require_id(event_id, REWARD)
+    require_id(event_id, REWARD)
 
     def job(ledger: Ledger) -> Told:
         return slots.reward(ledger, name, event_id, told)
@@ -234,7 +225,7 @@ async def answer_slots_activate(scope: Scope, agent: str | None, event_id: str) 
     runtime = runtime_in(scope)
     revision = await find_loop(runtime, agent)
     name, slots = revision.agent.agent, _slots_of(runtime)
-    _require_id(event_id, ACTIVATE)
+    require_id(event_id, ACTIVATE)
 
     def job(ledger: Ledger) -> Told:
         return slots.activate(ledger, name, event_id)
@@ -244,10 +235,3 @@ async def answer_slots_activate(scope: Scope, agent: str | None, event_id: str) 
 
 def _slots_of(runtime: Runtime) -> Slots:
     return Slots(runtime.decider, events_of(runtime))
-
-
-def _require_id(event_id: str, code: str) -> None:
-    if not is_event_id(event_id):
-        raise LoopError(
-            f"eventId: expected 1 to {MAX_ID} printable characters", code, target="eventId"
-        )

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from agents.errors import StateError
 from serving.running.haproxy import corrections, haproxy_available, write_haproxy
 from serving.settings import Settings
 
@@ -70,13 +71,40 @@ _HAPROXY_PORTS = (
 
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
-    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "s",  # beneath a folder of 56 characters, see short_place
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
     "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
     "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
 }
 
 _PLAIN = Settings(Path(), Path())
+_LONGEST = 16  # bytes, of 107 that a socket's path may have: Ray's and HAProxy's own take the rest
+_SHORT = Path("/tmp")  # noqa: S108 - a folder with a random name is made in it
+
+
+def short_place(place: str, short: Path = _SHORT) -> Path:
+    """Return where to make a folder of Ray's, so that the paths of sockets in it are not too long.
+
+    Args:
+        place: the folder for temporary files.
+        short: taken in its place if its path is too long, as macOS' own is.
+
+    Raises:
+        StateError: it is too long, and nothing can be written in the other.
+
+    Example:
+        >>> short_place("/dev/shm")
+        PosixPath('/dev/shm')
+    """
+    length = len(os.fsencode(place))
+    if length <= _LONGEST:
+        return Path(place)
+    if os.access(short, os.W_OK | os.X_OK):
+        return short
+    raise StateError(
+        f"expected a folder for temporary files whose path has at most {_LONGEST} bytes, got"
+        f" {length}; set TMPDIR to a shorter one"
+    )
 
 
 def haproxy_wanted() -> bool:
@@ -123,8 +151,8 @@ def ray_environment(folder: Path, settings: Settings = _PLAIN) -> dict[str, str]
     """Return every variable that Ray is to see.
 
     Args:
-        folder: a short private path for the token and HAProxy's files and sockets (a socket's
-            path may have about 100 characters), so that two servers on one machine do not meet.
+        folder: a private one for the token and HAProxy's files and sockets, so that two servers
+            on one machine do not meet; made in `short_place`.
         settings: where the front listens, how many requests wait, and how long one may take.
     """
     variables = EVERYWHERE | _ONE_MACHINE

@@ -23,11 +23,13 @@ import psycopg
 from agents.errors import StateError
 
 _PACKAGED = Path("/usr/lib/postgresql")  # where Debian keeps each version's programs
+_PATIENCE_S, _TO_STOP_S = 60.0, 5.0
 _USERS = ("postgres", "nobody")  # PostgreSQL does not run as root
 _CONFIG = {
     "fsync": "on",
     "synchronous_commit": "on",
     "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # nobody uses one, and its path could be too long
     "shared_buffers": "64MB",
     "max_connections": "60",
     "max_prepared_transactions": "0",
@@ -68,7 +70,7 @@ class PrivatePostgres:
             shutil.chown(folder, self._user)
         options = ("-U", "nextbest", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         with self._log.open("wb") as log:
-            self._start("initdb", "-D", str(self._data), *options, log=log).wait()
+            self._start("initdb", "-D", str(self._data), *options, log=log).wait(_PATIENCE_S)
         self.start()
 
     def url(self, database: str = "postgres") -> str:
@@ -89,18 +91,25 @@ class PrivatePostgres:
         """Start the server, and wait until it answers.
 
         Raises:
-            StateError: it does not, within half a minute.
+            StateError: it does not, within a minute.
         """
         config = [f"-c{name}={value}" for name, value in _CONFIG.items()]
-        place = ("-D", str(self._data), f"-p{self.port}", f"-cunix_socket_directories={self._data}")
+        place = ("-D", str(self._data), f"-p{self.port}")
         with self._log.open("ab") as log:
             self._process = self._start("postgres", *place, *config, log=log)
-        deadline = time.monotonic() + 30.0
+        try:
+            self._await_answer(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 psycopg.connect(self.url(), connect_timeout=5).close()
             except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline or process.poll() is not None:
                     last = self._log.read_text(errors="replace").splitlines()[-3:]
                     raise StateError(f"PostgreSQL did not start: {' / '.join(last)}") from None
                 time.sleep(0.02)
@@ -115,13 +124,17 @@ class PrivatePostgres:
         for each in (pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        self._process.wait()
+        self._process.wait(_PATIENCE_S)
 
     def stop(self) -> None:
         """Stop the server at once; its folder is of no use any more."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(30)
+        if self._process is None:
+            return
+        for number in (signal.SIGQUIT, signal.SIGQUIT, signal.SIGKILL):
+            if self._process.poll() is None:  # one that has just begun may miss what it is told
+                self._process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_TO_STOP_S)
 
     def _start(self, program: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - PostgreSQL's own program

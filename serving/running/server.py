@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from policies.registry import check_policy
 from serving.clock import make_clock
 from serving.learning.learner_process import LearnerSupervisor
 from serving.ledger import open_ledger
-from serving.running.environment import haproxy_wanted, set_ray_environment
+from serving.running.environment import haproxy_wanted, set_ray_environment, short_place
 from serving.running.plain import plain_server
 from serving.running.tenants import tenants
 from serving.security.hosts import check_access
@@ -86,46 +85,40 @@ class Running:
     alive: Callable[[], bool] = lambda: True
 
 
-def _leave_signals() -> None:
-    pass
-
-
 @contextlib.contextmanager
-def serving(
-    settings: Settings, heed_signals: Callable[[], None] = _leave_signals
-) -> Iterator[Running]:
+def serving(settings: Settings, stop: Stop | None = None) -> Iterator[Running]:
     """Run the server inside the context; yields once it is ready.
 
     Args:
         settings: of the server.
-        heed_signals: called when Ray, which takes signals for itself, has done so and before
-            anything is served: who wants to hear of them takes them back.
+        stop: hears of signals, which break the start of Ray off; None to leave them alone, as far
+            as Ray does.
 
     Raises:
         DocumentError, StateError: as `check_start`.
+        KeyboardInterrupt: a signal has broken the start off; nothing of it is left.
     """
     check_start(settings)
-    with _ENGINES[settings.engine](settings, heed_signals) as running, _learning(settings):
+    with _ENGINES[settings.engine](settings, stop) as running, _learning(settings):
         yield running
 
 
 @contextlib.contextmanager
-def _on_ray(settings: Settings, heed_signals: Callable[[], None]) -> Iterator[Running]:
-    private = Path(tempfile.mkdtemp(prefix="nextbest-"))
-    try:
-        set_ray_environment(private, settings)
+def _on_ray(settings: Settings, stop: Stop | None) -> Iterator[Running]:
+    place = short_place(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory("", "nextbest-", place, ignore_cleanup_errors=True) as name:
+        set_ray_environment(Path(name), settings)
         from serving.cluster.local import cluster  # Ray reads its variables when it is imported
 
         front = "HAProxy" if haproxy_wanted() else "Ray Serve's own proxy (no HAProxy here)"
-        with cluster(settings, private, heed_signals) as url:
+        with cluster(settings, Path(name), stop) as url:
             yield Running(url, front)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _on_uvicorn(settings: Settings, heed_signals: Callable[[], None]) -> Iterator[Running]:
-    heed_signals()
+def _on_uvicorn(settings: Settings, stop: Stop | None) -> Iterator[Running]:
+    if stop is not None:
+        stop.on()  # its start takes no longer than its end would
     with plain_server(settings) as thread:
         yield Running(base_url(settings), "uvicorn, without Ray", thread.is_alive)
 
@@ -150,13 +143,17 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     every = ", ".join(map(str, (settings.workspace, *settings.more)))
     say(f"starting: workspace {every}, data {settings.data}")
     stop = Stop()
-    with serving(settings, stop.on) as running:
-        say(
-            f"ready: {running.url} behind {running.front}; interactive API at {running.url}/docs;"
-            " stop with Ctrl-C"
-        )
-        while not stop.wait(1.0):
-            if not running.alive():
-                raise StateError("the server has stopped; its log says why")
-        say("stopping: finishing what is under way, publishing what was learned")
+    stop.break_off_on()
+    try:
+        with serving(settings, stop) as running:
+            say(
+                f"ready: {running.url} behind {running.front}; interactive API at"
+                f" {running.url}/docs; stop with Ctrl-C"
+            )
+            while not stop.wait(1.0):
+                if not running.alive():
+                    raise StateError("the server has stopped; its log says why")
+            say("stopping: finishing what is under way, publishing what was learned")
+    except (KeyboardInterrupt, SystemExit):  # by the latter Ray ends its start by itself
+        say("stopping: the start was broken off")
     say("stopped")

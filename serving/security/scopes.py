@@ -37,6 +37,16 @@ class Rule:
 UNLISTED = Rule("admin")
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
+EVALUATIONS = (
+    ("GET", "/evaluations"), ("POST", "/evaluations"),
+    ("GET", "/evaluations/{evaluation_id}"), ("DELETE", "/evaluations/{evaluation_id}"),
+    ("POST", "/configurations/applyFromEvaluation"),
+    ("GET", "/featureImportances"), ("POST", "/featureImportances"),
+    ("GET", "/featureImportances/{evaluation_id}"),
+    ("DELETE", "/featureImportances/{evaluation_id}"),
+)  # fmt: skip
+"""Routes of Personalizer whose work is done on exported logs here: they only say so."""
+
 TABLE: Mapping[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule("open"),
     ("GET", "/readyz"): Rule("open"),
@@ -86,6 +96,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("GET", "/personalizer/{version}/logs/properties"): Rule("evaluate"),
     ("DELETE", "/personalizer/{version}/logs"): Rule("erase"),
     ("GET", "/personalizer/{version}/model"): Rule("evaluate"),
+    ("DELETE", "/personalizer/{version}/model"): Rule("admin"),
     ("GET", "/personalizer/{version}/model/properties"): Rule("evaluate"),
     ("POST", "/loops/{agent}/personalizer/{version}/rank"): Rule("decide", ACTIONS),
     ("POST", "/loops/{agent}/personalizer/{version}/events/{event_id}/reward"): Rule("outcomes"),
@@ -104,6 +115,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("GET", "/loops/{agent}/personalizer/{version}/logs/properties"): Rule("evaluate"),
     ("DELETE", "/loops/{agent}/personalizer/{version}/logs"): Rule("erase"),
     ("GET", "/loops/{agent}/personalizer/{version}/model"): Rule("evaluate"),
+    ("DELETE", "/loops/{agent}/personalizer/{version}/model"): Rule("admin"),
     ("GET", "/loops/{agent}/personalizer/{version}/model/properties"): Rule("evaluate"),
     ("POST", "/v1/exports"): Rule("evaluate"),
     ("GET", "/v1/exports"): Rule("evaluate"),
@@ -112,6 +124,11 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ("POST", "/v1/keys/{key_id}/rotate"): Rule("admin"),
     ("DELETE", "/v1/keys/{key_id}"): Rule("admin"),
     ("GET", "/v1/audit"): Rule("admin"),
+    **{
+        (method, f"{start}/personalizer/{{version}}{path}"): Rule("evaluate")
+        for start in ("", "/loops/{agent}")
+        for method, path in EVALUATIONS
+    },
 }
 """By method and path as its router has it; the name of a part in braces does not matter."""
 

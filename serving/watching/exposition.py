@@ -93,7 +93,7 @@ class Numbers:
         by_agent = {
             "decisions": "Decisions made.",
             "none": "Decisions to do nothing.",
-            "explored": "Decisions that passed over an action of a larger expected reward.",
+            "explored": "Decisions that passed over an action that the policy takes for better.",
         }
         for name, words in by_agent.items():
             family = CounterMetricFamily(f"nextbest_{name}", words, labels=["agent"])

@@ -35,3 +35,10 @@ def test_a_document_error_says_where() -> None:
 def test_did_you_mean(word: str, choices: list[str], hint: str) -> None:
     assert did_you_mean(word, choices) == hint
     assert did_you_mean(word, dict.fromkeys(choices)) == hint
+
+
+def test_of_very_many_choices_some_are_named() -> None:
+    ids = [f"article_{n:04}" for n in range(2_000)]
+    told = did_you_mean("fax", ids)
+    assert told.startswith("use one of: article_0000, ")
+    assert told.endswith(", article_0049, ... (2,000 in all)")

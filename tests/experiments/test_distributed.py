@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from experiments.studies.log_speed.make import write_log
 
 SCRIPT = """
-import sys, tempfile, warnings
+import shutil, sys, tempfile, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
-from serving.running.environment import set_ray_environment
-private = Path(tempfile.mkdtemp(prefix="nextbest-"))
+from serving.running.environment import set_ray_environment, short_place
+private = Path(tempfile.mkdtemp("", "nextbest-", short_place(tempfile.gettempdir())))
 set_ray_environment(private)
 import ray
 ray.init(
@@ -23,14 +23,18 @@ ray.init(
     _temp_dir=str(private / "ray"), log_to_driver=False, logging_level="ERROR",
 )
 from experiments.distributed import on_ray
-from experiments.streaming import evaluate_stream
+from experiments.streaming import Also, evaluate_stream, groups_stream, in_turn
 from experiments.targets import none_target, uniform_target
 ask = {"estimators": ["snips", "dr", "switch"], "rows": 500}
+ask["also"] = Also(True, ("plan", "bill"), True)
 targets = {"uniform": uniform_target, "none": none_target}
 here = evaluate_stream(Path(sys.argv[1]), targets, **ask)
 there = evaluate_stream(Path(sys.argv[1]), targets, run=on_ray, local=False, **ask)
+groups = [groups_stream(Path(sys.argv[1]), {}, rows=500, run=run) for run in (in_turn, on_ray)]
 ray.shutdown()
-print(here == there, here.rows, len(here.evaluations))
+shutil.rmtree(private, ignore_errors=True)
+same = here == there and str(groups[0]) == str(groups[1])  # the check of sizes is not a number
+print(same, here.rows, len(here.evaluations), len(here.segments), len(here.parts) > 0)
 """
 
 
@@ -43,4 +47,4 @@ def test_the_numbers_are_the_same_to_the_bit(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(log)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
-    assert done.stdout.strip().splitlines()[-1] == "True 6000 2"
+    assert done.stdout.strip().splitlines()[-1] == "True 6000 2 2 True"

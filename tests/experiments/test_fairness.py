@@ -17,8 +17,10 @@ from typer.testing import CliRunner, Result
 from agents.errors import LogError, UnknownNameError
 from agents.revision import Revision
 from experiments.commands import app
-from experiments.fairness.parity import Parity, exposure_parity, value_parity
-from experiments.fairness.report import ask_fairness
+from experiments.evaluate import evaluate
+from experiments.fairness.parity import Parity, exposure_parity
+from experiments.fairness.report import ask_fairness, parity_record
+from experiments.fairness.values import value_parity
 from experiments.logs import LoggedDecisions, from_table
 from experiments.targets import none_target, uniform_target
 
@@ -108,7 +110,7 @@ def test_groups_alike_are_told_as_alike(make_log: MakeLog) -> None:
 def test_losses_have_no_four_fifths(make_log: MakeLog) -> None:
     log = make_log(2_000, 4)
     bad = replace(log, reward=-np.abs(log.reward) - 1.0)
-    found = value_parity(bad, halves(bad), none_target(bad), q_hat=None)
+    found = value_parity(bad, halves(bad), bad.distribution, q_hat=None)
     assert all(np.isnan(row.ratio) for row in found.rows)
     assert found.warnings == [
         "value (ips): no ratios, since the best group's is not clearly above 0"
@@ -166,16 +168,24 @@ def test_the_command_tells_and_warns(life_folder: Callable[..., Path]) -> None:
 
 
 def test_what_was_not_tried_in_a_group_is_not_valued(make_log: MakeLog) -> None:
-    log = make_log(2_000, 31)
-    labels = halves(log)
+    log = make_log(8_000, 31)
+    inside = (halves(log) == "b") & (log.distribution[:, 0] < 1.0)
+    kept = ~(inside & (log.action == 0))  # given that none was not drawn, the others' shares hold
+    log, inside, labels = log.where(kept), inside[kept], halves(log)[kept]
     never = log.distribution.copy()
-    never[(labels == "b") & (never[:, 0] < 1.0), 0] = 0.0
+    never[inside, 0] = 0.0
     never /= never.sum(axis=1, keepdims=True)
-    log = replace(log, distribution=never, propensity=np.maximum(
-        never[np.arange(len(log)), log.action], 1e-2))  # fmt: skip
-    value_parity(log, labels, log.distribution, q_hat=None)
-    with pytest.raises(LogError, match="were barred or hardly ever drawn in group 'b'"):
-        value_parity(log, labels, none_target(log), q_hat=np.zeros(never.shape))
+    log = replace(
+        log, distribution=never, propensity=never[np.arange(len(log)), log.action],
+        allowed=log.allowed & (never > 0.0),
+    )  # fmt: skip
+    told = value_parity(log, labels, log.distribution, q_hat=None)
+    assert all(row.supported for row in told.rows)
+    tried, untried = value_parity(log, labels, none_target(log), q_hat=np.zeros(never.shape)).rows
+    assert tried.supported
+    assert "were barred or hardly ever tried" in untried.refused
+    assert np.isnan([untried.value, untried.low, untried.high, untried.ratio]).all()
+    assert not untried.best
 
 
 def test_a_thinned_log_is_refused(life_folder: Callable[..., Path]) -> None:
@@ -217,9 +227,39 @@ def test_a_hidden_category_is_a_declared_group(
     assert all(isinstance(each, Parity) for each in found["plan"])
 
 
+def test_a_group_is_valued_as_evaluate_values_a_segment(make_log: MakeLog) -> None:
+    """The same interval, which is no plain normal one, and the same limits."""
+    log = make_log(1_500, 12)
+    labels = np.full(1_500, "many", dtype=np.object_)
+    labels[:60] = "some"
+    labels[60:72] = "dozen"
+    q_hat = np.zeros_like(log.distribution)
+    dozen, many, some = value_parity(log, labels, log.distribution, q_hat=q_hat).rows
+    own = evaluate(log.where(labels == "many"), log.distribution[labels == "many"],
+                   q_hat=q_hat[labels == "many"]).by("dr")  # fmt: skip
+    assert [many.value, many.low, many.high] == pytest.approx([own.value, own.low, own.high])
+    assert many.high - many.low > 2.05 * 1.96 * own.stderr
+    assert (many.best, many.supported) == (True, True)
+    for few in (dozen, some):
+        assert (few.supported, few.best) == (False, False)
+        assert np.isnan([few.value, few.low, few.high, few.ratio]).all()
+        assert "effective conversions, at least 10 needed" in few.refused
+        assert few.needed
+    assert "At least 50 are needed" in dozen.refused
+
+
 def test_what_evaluate_would_not_value_is_not_valued_by_group(
     life_folder: Callable[..., Path],
 ) -> None:
+    """Also what was logged; how likely contacts were is exact all the same."""
     folder = life_folder(40, 8, rate=0.02)
-    with pytest.raises(LogError, match="--policy uniform: not supported: "):
-        run(folder, "--by", "plan", "--policy", "uniform")
+    for policy in ("logged", "uniform"):
+        contact, value = ask_fairness(folder, ("plan",), policy=policy)["plan"]
+        assert not any(row.supported or row.best for row in value.rows)
+        assert all("not supported: " in line and "Needed: " in line for line in value.warnings)
+        assert [row.value for row in contact.rows] == pytest.approx([0.4, 0.8])
+        for row in parity_record(value)["groups"]:
+            assert (row["value"], row["low"], row["supported"]) == (None, None, False)
+    said = " ".join(run(folder, "--by", "plan").output.split())
+    assert "not supported" in said
+    assert "warning: plan: value (dr): basic: not supported: " in said

@@ -127,7 +127,8 @@ def test_everything_is_in_one_file(
         "Needed: About 8,000 more decisions like these (10,000 in all).",
         "2,000 decisions from 2026-01-01 to 2026-01-02 (UTC)", "complained", "worse",
         "nextbest evaluate log --policy none", "ab" * 32, "Few decisions that count for much",
-        "treatment over control +5,238 +1,400 +9,075",
+        "treatment control +5,238 +1,400 +9,075",
+        "Can it be trusted? The groups' sizes are as declared.",
     ):  # fmt: skip
         assert words in page.text
 

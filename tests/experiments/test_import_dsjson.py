@@ -17,8 +17,8 @@ from agents.log import read_row
 from agents.mask import ALWAYS_ACT
 from experiments.logs import from_table
 from experiments.logs.dsjson_export import Exported, export_dsjson
+from experiments.logs.importers import dsjson
 from experiments.logs.importers.base import FILE, joined, log_file
-from experiments.logs.importers.candidates import MOST_ACTIONS
 from experiments.logs.importers.dsjson import DsjsonLog
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "dsjson"
@@ -163,7 +163,10 @@ def test_an_action_that_changes_is_in_each_row_as_it_was(tmp_path: Path) -> None
             {"_outcomes": ["x"], "c": {"_multi": [{"_tag": "a"}], "_slots": [{}]}},
             "c._slots, _outcomes: expected lists of objects",
         ),
-        ({"c": {"_multi": [{}] * 10_001}}, "c._multi: expected at most 10,000 actions, got 10,001"),
+        (
+            {"c": {"_multi": [{}] * 10_001}},
+            "c._multi: expected at most 10,000 actions in a row, got 10,001",
+        ),
         ({"a": [2, 2, 3]}, "a: expected different numbers from 1 to 3"),
         ({"a": [2, 4, 3]}, "a: expected different numbers from 1 to 3"),
         ({"p": [0.6, 0.4]}, "p: expected 3 probabilities, got 2"),
@@ -194,14 +197,16 @@ def test_what_is_no_json_is_named(tmp_path: Path) -> None:
         read(tmp_path / "gone.json")
 
 
-def test_a_million_actions_are_refused(tmp_path: Path) -> None:
+def test_millions_of_actions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def many(number: int) -> Event:
         made = event(number)
         made["c"] = {"_multi": [{"_tag": f"{number}-{k}"} for k in range(3)]}
         return made
 
-    file = write(tmp_path, *(many(k) for k in range(MOST_ACTIONS // 3 + 1)))
-    with pytest.raises(LogError, match=r"expected at most 10,000 distinct ones, got 10,002"):
+    file = write(tmp_path, *(many(k) for k in range(34)))
+    assert read(file)[0].num_rows == 34
+    monkeypatch.setattr(dsjson, "MOST_LISTED", 100)
+    with pytest.raises(LogError, match=r"row 33: actions: expected at most .* ones, got 102"):
         read(file)
 
 

@@ -103,11 +103,21 @@ def test_a_bad_row_is_named(tmp_path: Path, row: str, message: str) -> None:
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     source = campaign(tmp_path, ROWS)
-    source.file.write_text("a,b\n1,2\n")
+    source.file.write_text("a,position\n1,2\n")
     with pytest.raises(LogError, match=r"men.csv: expected a column 'timestamp', got none"):
         list(read_open_bandit(source))
-    with pytest.raises(LogError, match="expected the CSV of the items"):
-        bandit_actions(Bandit(tmp_path / "men.csv"))
+    for text in ('{"a": 1}\n', '{"a":1,"b":2}\n{"a":1,"b":2}\n'):
+        source.file.write_text(text)
+        with pytest.raises(LogError, match=r"men.csv: expected a CSV of the Open Bandit Dataset"):
+            list(read_open_bandit(source))
+    nowhere = tmp_path / "nope" / "men.csv"
+    with pytest.raises(LogError, match=r"^\S*men.csv cannot be read: No such file or directory;"):
+        bandit_actions(Bandit(nowhere))
+    source = campaign(tmp_path / "again", ROWS)
+    source.item_file.unlink()
+    message = r"item_context.csv cannot be read: No such file or directory; expected the CSV of the"
+    with pytest.raises(LogError, match=message):
+        bandit_actions(source)
 
 
 @pytest.mark.skipif(

@@ -69,6 +69,17 @@ def test_a_machine_reads_the_same(life_folder: Write, tmp_path: Path) -> None:
     assert record["fixed"]["withheld"].startswith("its horizon is 2027-03-20")
     assert {row["segment"] for row in record["segments"]} == {"basic", "plus"}
     assert record["aa"][0]["measure"] == "revenue@30"
+    assert record["metrics"][1]["unit"] == "EUR per 1,000 customers"
+
+
+def test_what_is_not_known_yet_is_told_with_the_reason(life_folder: Write) -> None:
+    folder = life_folder(300, 3, rate=0.3, shares=SHARES)
+    words = ("--metric", "revenue@3650", "--metric", "revenue", "--json")
+    late, known = json.loads(run(folder, *words).output)["metrics"]
+    assert (late["difference"], late["group"]) == (None, None)
+    assert "too early: " in late["reason"]
+    assert "observed for 3650 days" in late["reason"]
+    assert known["reason"] is None or "few data" in known["reason"]
 
 
 def test_a_plan_says_itself_whether_cuped_is_used(life_folder: Write, tmp_path: Path) -> None:

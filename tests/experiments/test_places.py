@@ -148,12 +148,15 @@ def test_a_bad_row_is_named(
         evaluate_stream(path, {"u": uniform_target}, estimators=("snips",))
 
 
-def test_what_asks_for_actions_is_refused(wide: Path) -> None:
-    rule = partial(rule_target, rules=parse_rule("none"))
-    with pytest.raises(LogError, match=r"a rule: expected a log of few actions, got 2,401"):
-        evaluate_stream(wide, {"none": rule})
-    with pytest.raises(LogError, match=r"mips.*: expected a log of few actions"):
-        evaluate_stream(wide, {"u": uniform_target}, estimators=("mips",))
+def test_rules_and_attributes_are_those_of_a_column_for_each_action(wide: Path) -> None:
+    rule, estimators = partial(rule_target, rules=parse_rule("none")), ("snips", "mips")
+    streamed = evaluate_stream(wide, {"none": rule}, estimators=estimators).evaluations[0]
+    log = read_log(wide)
+    assert log.listed is None
+    whole = evaluate(log, rule(log), estimators=estimators)
+    for one, other in zip(streamed.estimates, whole.estimates, strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-9)
+        assert one.stderr == pytest.approx(other.stderr, rel=1e-3)  # customers in buckets
 
 
 def test_what_no_memory_would_hold_is_refused_with_the_way_out(

@@ -99,8 +99,15 @@ def test_the_challenger_becomes_champion_and_back(client: MlflowClient, data: by
 
 
 def test_models_that_are_not_there_are_named(client: MlflowClient, data: bytes) -> None:
-    with pytest.raises(UnknownNameError, match="no model of agent 'retention' is registered"):
+    how = (
+        "no model of agent 'retention' is registered; nextbest train --key FILE --alias challenger"
+    )
+    with pytest.raises(UnknownNameError, match=how):
         find_model(client, "retention")
+    with pytest.raises(UnknownNameError, match=how):
+        promote(client, "retention")
+    with pytest.raises(StateError, match="nowhere, where no model is registered; nextbest train"):
+        invoke("models", "promote", "--agent", "retention", "--track", "nowhere")
     register(client, data, KEY, "retention", alias=CHAMPION)
     with pytest.raises(UnknownNameError, match="did you mean 'retention'"):
         find_model(client, "retenton")

@@ -10,9 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
+from agents.errors import LogError
 from experiments.estimators import find_estimator
 from experiments.estimators.mrdr import emphasis
 from experiments.logs import LoggedDecisions
+from experiments.reward_models import robust
 from experiments.reward_models.designs import Design, time_folds
 from experiments.reward_models.fitted import fit_model
 from experiments.reward_models.ridge import cross_fit
@@ -46,11 +48,20 @@ def test_mrdr_is_steadier_than_dr_if_the_model_cannot_be_right(make_log: MakeLog
         log = replace(log, reward=np.where(log.action == 1, np.exp(a), np.exp(-a)))
         target = np.where(log.allowed, 1.0, 0.0) / log.allowed.sum(axis=1, keepdims=True)
         q_hat = cross_fit(log, exclude=["a"])
-        robust = fit_robust(log, target, exclude=["a"])
+        model = fit_robust(log, target, exclude=["a"])
         ratios.append(
-            spread(log, target, "mrdr", robust=robust) / spread(log, target, "dr", q_hat=q_hat)
+            spread(log, target, "mrdr", robust=model) / spread(log, target, "dr", q_hat=q_hat)
         )
     assert np.mean(ratios) < 0.95
+
+
+def test_a_model_of_very_many_columns_is_refused_before_it_is_fitted(
+    make_log: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = make_log(60, 12)
+    monkeypatch.setattr(robust, "MOST_COLUMNS", 5)
+    with pytest.raises(LogError, match="at most 5 columns, got .* use dr"):
+        fit_robust(log, uniform_target(log))
 
 
 def test_it_is_the_weighted_ridge_of_scikit_learn(make_log: MakeLog) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -43,13 +44,14 @@ def changed(source: Path, target: Path, name: str, values: list[object]) -> Path
 
 
 def test_a_large_log_is_read_in_pieces_and_the_output_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(streamed, "LARGE", 10)
+    page = str(tmp_path / "page.html")
     asked = ("--policy", "none", "--force")
     line = "rows are more than 10: read in pieces"
     assert line in run(SAMPLE, *asked).output
-    for others in (("--no-stream",), ("--parts",), ("--policy", "incumbent")):
+    for others in (("--no-stream",), ("--html", page), ("--policy", "incumbent")):
         if others[0] == "--policy":
             with pytest.raises(LogError, match="expected the agent's revisions"):
                 run(SAMPLE, *asked, *others)  # read whole: it might learn
@@ -72,9 +74,62 @@ def test_the_newest_revision_is_that_of_the_last_closed_decision(folder: Path) -
     assert names[-1] == "another"
     changed(file, file, "revision", names)
     log, revisions = read_log(folder), read_revisions(folder)
-    newest = newest_revision(folder, revisions, None)
+    newest = newest_revision(folder, revisions, None, ("treatment", "random"))
     assert newest is not None
     assert newest is Asker(log, log, revisions, ("snips",), 0.95, None).newest
+
+
+def test_a_stream_prints_what_the_whole_log_prints(folder: Path) -> None:
+    by = ("--by", "tenure_months", "--by", "customer.tenure_months > 12")
+    asked = ("--policy", "none", *by, "--parts", "--force")
+    told = [run(folder, *asked, flag).output for flag in ("--stream", "--no-stream")]
+    titles = [[line for line in text.splitlines() if " per 1,000 " in line] for text in told]
+    assert titles[0] == titles[1]
+    assert len(titles[0]) >= 7
+    found = [json.loads(run(folder, *asked, flag, "--json").stdout)
+             for flag in ("--stream", "--no-stream")]  # fmt: skip
+    assert found[0].keys() == found[1].keys()
+    for name in ("differences", "parts", "segments"):
+        assert len(found[0][name]) == len(found[1][name]) > 0
+    for one, other in zip(found[0]["segments"], found[1]["segments"], strict=True):
+        counts = [[(s["segment"], s["decisions"]) for s in each["segments"]]
+                  for each in (one, other)]  # fmt: skip
+        assert counts[0] == counts[1]
+    one, other = (each["differences"][0]["value"] for each in found)
+    assert one == pytest.approx(other, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        (("--progressive", "--policy", "incumbent"), "--progressive learns from decision to"),
+        (("--estimator", "snips", "--estimator", "mrdr"), "--estimator mrdr fits a model for each"),
+        (("--html", "page.html"), "--html draws every decision"),
+        (("--track", "runs"), "--track draws every decision"),
+        (("--workspace", "folder"), "--workspace checks all decisions at once"),
+    ],
+)
+def test_what_a_stream_cannot_do_is_refused_with_the_reason(
+    option: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(LogError, match=f"--stream: {reason}.*, or --no-stream$"):
+        run(SAMPLE, "--stream", *option)
+
+
+@pytest.mark.parametrize("asked", ["uniform", "incumbent", "when customer.age > 20 then a else b"])
+def test_a_log_that_is_all_open_is_refused_as_it_is_in_memory(folder: Path, asked: str) -> None:
+    """Its revisions stand beside it: that none of them has a closed decision is what is wrong."""
+    file = folder / "decisions.parquet"
+    still_open = pq.read_table(file).filter(pc.field("closed_at").is_null())
+    pq.write_table(still_open, file)
+    told = []
+    for flag in ("--stream", "--no-stream"):
+        with pytest.raises(LogError) as caught:
+            run(folder, "--policy", asked, flag)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert "got none; 20 decisions are open" in told[0]
+    assert told[0].endswith("take the log again when their windows have ended")
 
 
 def test_a_file_that_is_no_log_is_refused_in_words(tmp_path: Path) -> None:
@@ -124,6 +179,8 @@ def test_expressions_need_the_schema(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="which fields expressions may speak of"):
         run(SAMPLE, "--stream", "--policy", "when customer.age < 30.0 then tea else none")
     assert "fixed:tea" in run(SAMPLE, "--stream", "--policy", "fixed:tea", "--force").output
+    with pytest.raises(LogError, match="read in pieces; take --by FIELD, or --no-stream$"):
+        run(SAMPLE, "--stream", "--by", "customer.age < 30.0")
 
 
 def test_row_groups_of_one_row_are_read_together(tmp_path: Path) -> None:

@@ -87,8 +87,10 @@ def test_a_changed_market_is_noticed(market: Any, make_log: MakeLog) -> None:
     arrays["customer"] = np.array([f"c{i}" for i in range(12_000)], dtype=object)
     log = replace(early, **arrays)
     found = evaluate(log, logged_target(log))
-    assert [check.name for check in found.verdict.reasons] == ["Same value throughout"]
-    assert found.shown == ()
+    assert found.verdict.reasons == ()
+    assert [check.name for check in found.verdict.checks if check.verdict == "warn"] == [
+        "Same value throughout"
+    ]
     assert evaluate(early, logged_target(early)).verdict.supported
 
 
@@ -111,6 +113,16 @@ def test_what_is_needed_is_said_in_decisions(make_log: MakeLog) -> None:
     verdict = evaluate(make_log(60, 7), none_target(make_log(60, 7))).verdict
     assert not verdict.supported
     assert any("more decisions like these" in words for words in verdict.needed)
+
+
+def test_of_two_numbers_of_decisions_the_larger_is_told(make_log: MakeLog) -> None:
+    log = make_log(80, 8)
+    verdict = evaluate(log, none_target(log)).verdict
+    numbers = {check.total: check.needed for check in verdict.reasons if check.total}
+    assert len(numbers) == 2  # conversions and effective decisions, each with a need of its own
+    told = [words for words in verdict.needed if "more decisions like these" in words]
+    assert told == [numbers[max(numbers)]]
+    assert f"({max(numbers):,} in all)" in told[0]
 
 
 def test_a_policy_of_barred_choices_is_refused(make_log: MakeLog) -> None:

@@ -20,9 +20,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from agents.decisions import read_context
-from agents.errors import DocumentError, LogError, SnapshotError, StateError, UnknownNameError
+from agents.errors import LogError, SnapshotError, StateError, UnknownNameError
 from agents.revision import Revision
 from agents.units import parse_instant
+from experiments.diagnostics import STEADY, GapDrift
 from experiments.logs import LoggedDecisions
 from experiments.paired import paired
 from experiments.training import sealed
@@ -30,8 +31,9 @@ from experiments.what_if.asked import Answer, Question, what_if
 from experiments.what_if.change import Change, in_words
 from experiments.what_if.loosened import loosen
 from experiments.what_if.reading import read_rows
-from experiments.what_if.report import record, tables
-from experiments.what_if.rerun import Rows, rerun
+from experiments.what_if.report import reasons, record, tables
+from experiments.what_if.rerun import rerun
+from experiments.what_if.rows import Rows
 from experiments.what_if.second import second_opinion
 from experiments.what_if.tightened import policies_of, tighten
 from nextbest import app
@@ -262,6 +264,16 @@ def test_the_second_opinion_agrees_that_nothing_changes(revision: Revision) -> N
     assert second_opinion("telecom", revision, tighter, customers=150, rounds=2).high < 0.0
 
 
+def test_a_world_is_checked_before_anything_is_read_or_asked(rows: Rows, tmp_path: Path) -> None:
+    words = ["what-if", str(tmp_path / "no.parquet"), "--drop", "x", "--simulate", "telecmo"]
+    with pytest.raises(UnknownNameError, match="--simulate: .*did you mean 'telecom'"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    steps: list[int] = []
+    with pytest.raises(ValueError, match="does not fit"):
+        what_if(rows, TIGHTER, Question(world="bank"), steps.append)
+    assert not steps
+
+
 def test_changes_are_said_in_words(revision: Revision) -> None:
     after = Change(guardrails=("contact_limit.max=2",), drops=("offer_pause",)).apply(revision)
     assert in_words(revision, after) == (
@@ -356,6 +368,18 @@ def test_what_was_never_tried_is_recounted(answer: Answer) -> None:
     assert {each.rule for each in answer.prices if each.extrapolated} >= {"eligible"}
 
 
+def test_a_difference_that_turned_is_not_told(answer: Answer) -> None:
+    """What is worth more in one half and less in the other has no one number."""
+    moved = tuple(
+        replace(each, conversions=99.0, drift=GapDrift(2.0, 1e-9)) for each in answer.differences
+    )
+    turned = replace(answer, differences=moved)
+    assert not turned.supported
+    assert any("differs between the halves of the log" in words for words in reasons(turned))
+    steady = tuple(replace(each, drift=STEADY) for each in moved)
+    assert not any("the halves" in words for words in reasons(replace(answer, differences=steady)))
+
+
 def test_progress_is_told(rows: Rows) -> None:
     told: list[int] = []
     rerun(rows, rows.revision, told.append)
@@ -376,7 +400,8 @@ def test_a_guardrail_is_added_from_a_file(revision: Revision, tmp_path: Path) ->
         (Change(drops=("contact_limits",)), UnknownNameError, "did you mean 'contact_limit'"),
         (Change(guardrails=("contact_limit.mox=2",)), UnknownNameError, "did you mean 'max'"),
         (Change(guardrails=("contact_limit",)), StateError, "expected NAME.FIELD=VALUE"),
-        (Change(guardrails=("contact_limit.max=-1",)), DocumentError, "guardrails.contact_limit"),
+        (Change(guardrails=("contact_limit.max=-1",)), StateError,
+         "^--guardrail contact_limit.max=-1: at guardrails.contact_limit"),
         (Change(settings=("nobody.x=1",)), UnknownNameError, "there is no 'nobody'"),
         (Change(settings=("retention.offers.bill_explained.channels=[email]",)), LogError,
          "expected the same actions"),

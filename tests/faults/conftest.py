@@ -10,18 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from agents.catalog import write_example
 from agents.errors import StateError
+from serving.running.ports import family, listeners, program
 from serving.running.private_postgres import PrivatePostgres, private_postgres
-from serving.settings import Settings
+from serving.settings import LEDGER_ENV, Settings
 
 FORKED = Path(__file__).with_name("forked.py")
 BUDGETS = """
@@ -275,3 +279,71 @@ def nursery(one_nursery: Nursery) -> Iterator[Callable[[Settings], Nursery]]:
 
     yield use
     one_nursery.clear()
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """A server on Ray that answers, with its process, where it answers and what it prints."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    printed: Path
+
+    def replicas(self) -> dict[int, str]:
+        """Return where each replica answers by itself, past HAProxy, by its process id."""
+        found = {
+            pid for pid in family(self.process.pid) if program(pid).startswith("ray::ServeRepli")
+        }
+        first = int(os.environ["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
+        return {
+            pid: f"http://127.0.0.1:{one.port}"
+            for pid in found for one in listeners(pid) if first <= one.port < first + 100
+        }  # fmt: skip
+
+
+@contextlib.contextmanager
+def serve_on_ray(
+    workspace: Path, data: Path, port: int, *options: str, ledger: str = ""
+) -> Iterator[OnRay]:
+    """Run `nextbest serve`; at the end it is told to stop, and must end cleanly."""
+    command = [str(Path(sys.executable).parent / "nextbest"), "serve", str(workspace)]
+    printed = data.with_name(f"{data.name}.printed")
+    with printed.open("w+") as out:
+        process = subprocess.Popen(
+            [*command, "--data", str(data), "--port", str(port), *options],
+            stdout=out, stderr=subprocess.STDOUT,
+            env=os.environ | ({LEDGER_ENV: ledger} if ledger else {}),
+        )  # fmt: skip
+        server = OnRay(process, f"http://127.0.0.1:{port}", printed)
+        try:
+            _await_answer(server)
+            yield server
+        finally:  # by itself, if it can: killed, it would leave its folder behind
+            process.terminate()
+            try:
+                code = process.wait(120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait(30)
+    said = printed.read_text()
+    assert code == 0, said
+    assert "stopping: " in said
+    assert said.rstrip().endswith("stopped")
+
+
+def _await_answer(server: OnRay) -> None:
+    ready, deadline = False, time.monotonic() + 120
+    while not ready and server.process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            ready = httpx.get(f"{server.url}/readyz").is_success
+        time.sleep(0.02)
+    assert ready, server.printed.read_text()
+
+
+ServeOnRay = Callable[..., AbstractContextManager[OnRay]]
+
+
+@pytest.fixture(scope="session")
+def on_ray() -> ServeOnRay:
+    """Run `nextbest serve` on Ray inside a context: `on_ray(workspace, data, port, *options)`."""
+    return serve_on_ray

@@ -37,8 +37,8 @@ import json, shutil, sys, tempfile, threading, time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from serving.running.environment import set_ray_environment
-private = Path(tempfile.mkdtemp(prefix="nextbest-"))
+from serving.running.environment import set_ray_environment, short_place
+private = Path(tempfile.mkdtemp("", "nextbest-", short_place(tempfile.gettempdir())))
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 from serving.settings import Settings
 set_ray_environment(private, Settings(Path(), Path(), port=port, max_waiting=32))

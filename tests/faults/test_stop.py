@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,48 +12,25 @@ from uuid import uuid4
 
 import httpx
 import pyarrow.parquet as pq
+import pytest
 
 from agents.catalog import write_example
 from agents.checker import check_log
 from serving.keeping.export import export_log
 from serving.running.private_postgres import PrivatePostgres
-from serving.settings import LEDGER_ENV, Settings
+from serving.settings import Settings
 
 
-@contextmanager
-def served(folder: Path, port: int, *options: str, ledger: str = "") -> Iterator[str]:
-    """Serve; tell the server to stop at the end, which must be a clean one."""
-    write_example("telecom", folder / "telecom")
-    program = Path(sys.executable).parent / "nextbest"
-    command = [str(program), "serve", str(folder / "telecom"), "--data", str(folder / "data")]
-    with (folder / "printed").open("w+") as printed:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--clock", "driven", *options],
-            stdout=printed, stderr=subprocess.STDOUT,
-            env=os.environ | ({LEDGER_ENV: ledger} if ledger else {}),
-        )  # fmt: skip
-        url, ready, deadline = f"http://127.0.0.1:{port}", False, time.monotonic() + 120
-        try:
-            while not ready and process.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(httpx.TransportError):
-                    ready = httpx.get(f"{url}/readyz").is_success
-                time.sleep(0.02)
-            assert ready, (folder / "printed").read_text()
-            yield url
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(120)
-        finally:
-            process.kill()
-            process.wait()
-    said = (folder / "printed").read_text()
-    assert code == 0, said
-    assert "stopping: finishing what is under way" in said
-    assert said.rstrip().endswith("stopped")
-
-
-def test_a_server_can_be_stopped_from_its_first_answer_on(tmp_path: Path, free_port: int) -> None:
-    with served(tmp_path, free_port):
+def test_a_server_can_be_stopped_from_its_first_answer_on(
+    tmp_path: Path, free_port: int, on_ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It also starts where the path of temporary files is too long for sockets beneath it."""
+    (long := tmp_path / f"{100 * 'l'}ong").mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    write_example("telecom", tmp_path / "telecom")
+    with on_ray(tmp_path / "telecom", tmp_path / "data", free_port):
         pass
+    assert list(long.iterdir()) == []
 
 
 def _decided(metrics: str) -> list[str]:
@@ -68,11 +38,19 @@ def _decided(metrics: str) -> list[str]:
 
 
 def test_two_replicas_on_ray_share_caps(
-    tmp_path: Path, free_port: int, postgres: PrivatePostgres, features: dict[str, Any]
+    tmp_path: Path,
+    free_port: int,
+    postgres: PrivatePostgres,
+    features: dict[str, Any],
+    on_ray: Any,
 ) -> None:
     """Forty decisions about each of four customers, eight at once; no guardrail is broken."""
     ledger = postgres.schema(f"test_{uuid4().hex}")
-    with served(tmp_path, free_port, "--replicas", "2", ledger=ledger) as url:
+    write_example("telecom", tmp_path / "telecom")
+    options = ("--clock", "driven", "--replicas", "2")
+    where = tmp_path / "telecom", tmp_path / "data", free_port
+    with on_ray(*where, *options, ledger=ledger) as server:
+        url = server.url
 
         def ask(number: int) -> str:
             body = {

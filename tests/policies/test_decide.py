@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from agents.context import Context
 from agents.decisions import Decision, Reason
 from agents.groups import Group
 from agents.revision import Revision
+from agents.spec import PolicySpec
 from policies.base import Policy
 from policies.decide import choose, decide, draw, hold_out, replay, uniform_draw
 from policies.hybrid import HybridThompson
+from policies.registry import POLICIES
 from policies.samples import sample_contexts, sample_lessons, sample_mask
 
 SECRET = b"a secret for tests"
@@ -145,6 +148,29 @@ def test_explored_means_that_a_better_one_was_passed_over(
         best = decision.expected[decision.mask.allowed].max()
         assert decision.explored == (best > decision.expected[decision.action])
     assert {decision.explored for decision in decisions} == {True, False}
+
+
+def test_what_expects_nothing_explores_by_passing_over_the_likeliest(revision: Revision) -> None:
+    policy = POLICIES["vw_epsilon"].create(revision)
+    policy.update(sample_lessons(revision, 50, np.random.default_rng(0)))
+    decisions = decided(revision, policy, in_group(revision, Group.TREATMENT, 200))
+    for decision in decisions:
+        assert np.isnan(decision.expected).all()
+        chances = policy.distribution(decision.context, decision.mask).probabilities
+        assert decision.explored == (chances.max() > chances[decision.action])
+    assert {decision.explored for decision in decisions} == {True, False}
+
+
+@pytest.mark.parametrize("over", ["actions", "offers"])
+def test_chance_alone_explores_nothing(
+    revision: Revision, over: Literal["actions", "offers"]
+) -> None:
+    """An even policy likes nothing best, nor does the random group, which asks no policy."""
+    spec = PolicySpec(learner="uniform", floor=0.5, floor_over=over)
+    even = Revision(revision.workspace, revision.agent.model_copy(update={"policy": spec}))
+    contexts = [*in_group(even, Group.TREATMENT, 20), *in_group(even, Group.RANDOM, 5)]
+    decisions = decided(even, POLICIES["uniform"].create(even), contexts)
+    assert not any(decision.explored for decision in decisions)
 
 
 def test_hold_out_keeps_earlier_reasons(revision: Revision) -> None:

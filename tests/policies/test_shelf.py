@@ -96,7 +96,7 @@ def test_what_is_not_plain_is_left_to_be_read_whole(odd: bytes) -> None:
 
 
 def test_after_a_failure_nothing_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    ranker, asked = Ranker(0.5), content([1, 2], 0)
+    ranker, asked = taught(), content([1, 2], 0)
     before = ranker._shelf.take(asked, 2, [0, 1])
 
     def fail(_examples: object, *, learn: bool) -> None:

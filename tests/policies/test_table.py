@@ -22,13 +22,14 @@ from agents.load import load_workspace
 from agents.mask import Mask
 from agents.revision import Revision
 from agents.spec import CustomerField, PolicySpec
+from agents.tabular.masks import Reasons
 from agents.tabular.reading import read_batches
 from policies.base import Distribution, Lesson, Policy
 from policies.decide import decide
 from policies.features.encode import Encoder
 from policies.features.encode_table import encode_table
 from policies.registry import POLICIES, create_policy
-from policies.table import TablePolicy, decide_table
+from policies.table import Drawn, TablePolicy, decide_table
 from policies.uniform import Uniform
 
 Row = dict[str, Any]  # of a table of contacts or events
@@ -218,6 +219,21 @@ def test_a_table_is_decided_as_its_rows_are(name: str, kind: type[Squares]) -> N
             "propensity": single.propensity, "allowed": int(single.mask.allowed.sum()),
             "distribution": single.distribution.tolist(),
         }  # fmt: skip
+
+
+def test_explored_is_by_what_is_expected_or_else_by_chances() -> None:
+    nothing = [np.nan, np.nan, np.nan]
+    expected = np.array([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0], nothing, nothing, nothing])
+    chances = np.array(
+        [[0.5, 0.2, 0.3], [0.5, 0.2, 0.3], [0.2, 0.2, 0.6], [0.2, 0.2, 0.6], [1, 1, 1]]
+    )
+    allowed = np.array([[True, True, True], [True, False, True]] + [[True, True, True]] * 3)
+    actions = np.array([2, 2, 2, 1, 0])
+    drawn = Drawn(
+        np.zeros(5, np.intp), np.zeros((5, 3), np.int32), Reasons(), allowed, chances, chances,
+        expected, actions,
+    )  # fmt: skip
+    assert drawn.explored.tolist() == [True, False, False, True, False]
 
 
 def test_the_samples_reach_every_group_and_several_actions() -> None:

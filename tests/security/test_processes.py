@@ -20,7 +20,7 @@ from serving.security.scopes import SCOPES
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, int, Path]]:
+def server(tmp_path: Path, limit: Any) -> Iterator[tuple[str, int, Path]]:
     """The address, the process and the data folder of a server that is ready."""
     for name in ("telecom", "bank"):
         write_example("telecom", tmp_path / name)
@@ -33,7 +33,10 @@ def server(tmp_path: Path) -> Iterator[tuple[str, int, Path]]:
     folders = [str(tmp_path / name) for name in ("telecom", "bank")]
     command = [sys.executable, "-m", "nextbest", "serve", *folders, "--data", str(data)]
     options = ["--port", str(port), "--engine", "uvicorn", "--auth", "keys"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process,
+        limit(process),
+    ):
         try:
             assert process.stdout is not None
             said = ""

@@ -36,8 +36,8 @@ PLAN = Plan("/srv/ws", "/srv/data", "registry.example/nextbest:1", max_replicas=
 DEPLOY = """
 import json, shutil, sys, tempfile
 from pathlib import Path
-from serving.running.environment import set_ray_environment
-private = Path(tempfile.mkdtemp(prefix="nextbest-"))
+from serving.running.environment import set_ray_environment, short_place
+private = Path(tempfile.mkdtemp("", "nextbest-", short_place(tempfile.gettempdir())))
 set_ray_environment(private)
 import httpx, ray
 from ruamel.yaml import YAML
@@ -327,11 +327,13 @@ def test_the_command_writes_both_files(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_learner_runs_by_itself_and_ends_when_told(workspace: Path, tmp_path: Path) -> None:
+def test_the_learner_runs_by_itself_and_ends_when_told(
+    workspace: Path, tmp_path: Path, limit: Any
+) -> None:
     check_start(Settings(workspace, tmp_path / "data"))  # makes the ledger and the keys
     program = Path(sys.executable).parent / "nextbest"
     command = [str(program), "learn", "--data", str(tmp_path / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, limit(process):
         assert process.stdout is not None
         assert process.stdout.readline().startswith("learning: ")
         process.terminate()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from agents.errors import StateError
 from serving.running.environment import (
     EVERYWHERE,
     haproxy_wanted,
     ray_environment,
     set_ray_environment,
+    short_place,
 )
 from serving.running.haproxy import haproxy_available, main
 from serving.settings import Settings
@@ -145,3 +147,11 @@ def test_a_pod_writes_the_same_wrapper(tmp_path: Path) -> None:
     assert "queue ge 8" in script
     assert "maxconn 12" in script
     assert (tmp_path / "haproxy").stat().st_mode & stat.S_IXUSR
+
+
+def test_sockets_are_where_their_paths_are_short(tmp_path: Path) -> None:
+    long = str(tmp_path / "long")
+    assert short_place("/sixteen/of/them") == Path("/sixteen/of/them")
+    assert short_place(long, tmp_path) == tmp_path
+    with pytest.raises(StateError, match=f"at most 16 bytes, got {len(long)}; set TMPDIR"):
+        short_place(long, tmp_path / "absent")

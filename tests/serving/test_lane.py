@@ -90,7 +90,8 @@ def test_an_application_on_another_loop_is_not_reached() -> None:
     async def main() -> ASGIApp:
         other = threading.Thread(target=asyncio.run, args=(offer(),))
         other.start()
-        other.join()
+        other.join(20)
+        assert not other.is_alive()
         return apply(rays)
 
     rays = named("ray", [])

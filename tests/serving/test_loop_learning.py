@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from agents.decisions import OutcomeEvent
+from agents.errors import ConflictError
 from agents.load import LoadedWorkspace, compile_agent, load_workspace
 from agents.revision import Revision
 from agents.supplied import supply
@@ -19,6 +21,7 @@ from policies.arbitrate import Arbiter
 from policies.base import Lesson
 from policies.decide import replay
 from policies.registry import create_policy, load_policy
+from policies.teaching.wait import Ended, lesson_of_ended
 from policies.vowpal.rank import VowpalRank
 from serving.clock import DrivenClock
 from serving.deciding.active import ActiveAgents
@@ -27,7 +30,8 @@ from serving.hearing.corrector import CorrectionRequest, Corrector
 from serving.hearing.deliverer import Deliverer
 from serving.hearing.recorder import Recorder
 from serving.hearing.reported import OutcomeRequest
-from serving.learning.learner import Learner
+from serving.learning.learner import ANEW, Learner
+from serving.learning.listener import Listener
 from serving.learning.snapshots import SnapshotFolder
 from serving.learning.wait_pupil import WaitPupil
 from serving.ledger import SqliteLedger, SqliteReader
@@ -279,6 +283,40 @@ def test_what_was_not_activated_is_not_learned(
     assert never.decision.decision_id != shown.decision.decision_id
 
 
+def test_what_was_learned_is_not_released_any_more(
+    loop: Loop, heard: list[tuple[str, float | None]]
+) -> None:
+    """A lesson of Vowpal Wabbit cannot be taken back; before it, a release leaves no trace."""
+    kept, released, late = (loop.rank() for _ in range(3))
+    never = loop.rank(defer=True)
+    loop.reward(released, 1.0)
+    loop.wait(9.99)
+    loop.report(released, "released")
+    loop.wait(0.01)
+    with pytest.raises(ConflictError, match="has been learned since its window ended"):
+        loop.report(late, "released")
+    loop.report(never, "released")  # not activated, so not learned
+    assert loop.ledger.delivery(late.decision.decision_id) is None
+    loop.rank()
+    pupil = learned(loop.learner())
+    assert heard == [("1", 0.25), ("3", 0.25)]
+    revision = loop.agents.revision(loop.ledger, kept.decision.revision)
+    without = create_policy(revision)
+    for made in (kept, late):
+        without.update([lesson_of_ended(Ended(made.decision, revision), [])])
+    assert pupil.state() == without.to_bytes()
+
+
+def test_the_log_decides_whether_a_window_has_ended(loop: Loop) -> None:
+    """Whoever releases late by an old clock: the learner has heard a later instant already."""
+    made = loop.rank()
+    loop.wait(10)
+    loop.rank()
+    loop.wait(-10)
+    with pytest.raises(ConflictError, match="a loop forgets nothing"):
+        loop.report(made, "released")
+
+
 @pytest.mark.parametrize("batch", [1, 7, 40])
 def test_a_learner_that_dies_ends_in_the_same_bytes(
     loop: Loop, batch: int, monkeypatch: pytest.MonkeyPatch
@@ -314,6 +352,44 @@ def test_a_learner_that_dies_ends_in_the_same_bytes(
     assert pupil.lessons == expected.lessons > 30
     assert pupil.state() == expected.state()
     assert part.snapshots.latest("front") == whole.snapshots.latest("front")
+
+
+@pytest.mark.parametrize("batch", [1, 40])
+def test_a_learner_that_is_reset_begins_anew_wherever_it_is_killed(
+    loop: Loop, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, made = loop.learner(), list[Decided]()
+    for number in range(30):
+        made.append(loop.rank(SEGMENTS[number % 2]))
+        loop.reward(made[-1], 1.0)
+        loop.wait(1)
+        if number == 19:
+            standing = loop.ledger.standing("front")
+            assert standing is not None
+            loop.ledger.stand("front", standing, {ANEW: True, "at": loop.now.isoformat()})
+    loop.wait(30)
+    loop.rank()
+    loop.ledger.commit()
+    loop.ledger.begin()
+    whole = learned(first)
+    revision = loop.agents.revision(loop.ledger, made[0].decision.revision)
+    untaught = create_policy(revision)
+    # The windows of 20 had begun by the reset, and of ten of these had ended by the next entry.
+    for each in made[10:]:
+        event = OutcomeEvent("r", "d", "reward", each.decision.at, {"value": 1.0})
+        untaught.update([lesson_of_ended(Ended(each.decision, revision), [event])])
+    assert whole.state() == untaught.to_bytes()
+    assert whole.lessons == 20
+    monkeypatch.setattr("serving.learning.learner.BATCH", batch)
+    for _ in range(200):
+        part = loop.learner()
+        for _ in range(3):
+            read = part.step()
+        part.publish(force=True)
+        if not read:
+            break
+    assert part.pupils["front"].state() == whole.state()
+    assert part.pupils["front"].lessons == whole.lessons
 
 
 def test_an_apprentice_learns_what_the_caller_shows(loop: Loop) -> None:
@@ -360,7 +436,7 @@ def test_logging_only_keeps_what_was_learned(loop: Loop) -> None:
     loop.ledger.commit()
     loop.ledger.begin()
     pupil = learned(learner)
-    assert pupil.lessons > 100
+    assert pupil.lessons == 100  # those whose windows ended before
     assert split(pupil.state())[0] == own
     assert split(pupil.state())[1] == "first"
     revision = loop.submit(AGENT)
@@ -415,6 +491,41 @@ def test_a_loop_that_turns_to_offers_begins_anew_and_back_again(loop: Loop) -> N
     pupil, straight = learned(again), learned(learner)
     assert pupil.state() == straight.state()
     assert pupil.lessons == straight.lessons == 0
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "{learner: first}", "{learner: uniform}",
+        "{learner: vw_rank, mode: logging, incumbent: {learner: first, floor: 0}}",
+    ],
+)  # fmt: skip
+def test_what_learns_nothing_reads_nothing_again(
+    loop: Loop, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    body = Listener.body
+
+    def noting(listener: Listener, position: int) -> object:
+        read.append(position)
+        return body(listener, position)
+
+    monkeypatch.setattr(Listener, "body", noting)
+    loop.submit(AGENT.replace("{learner: vw_rank, floor: 0.2}", policy))
+    for _ in range(5):
+        loop.reward(loop.rank(), 1.0)
+    loop.wait(20)
+    loop.rank()
+    learner = loop.learner()
+    assert learned(learner).lessons == 0
+    assert read == []
+    loop.submit(AGENT)  # what waits still is learned by who comes after
+    loop.wait(20)
+    loop.rank()
+    loop.ledger.commit()
+    loop.ledger.begin()
+    assert learned(learner).lessons == 1
+    assert len(read) == 1
 
 
 def test_a_deferred_decision_that_is_deleted_is_not_waited_for_for_ever(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,12 +24,12 @@ from policies.snapshot import Manifest
 from policies.vowpal.rank import VowpalRank
 from serving.learning.learner import Learner
 from serving.learning.snapshots import SnapshotFolder
-from serving.ledger import SqliteReader
+from serving.ledger import SqliteReader, open_reader
 from serving.loops.durations import from_iso, to_iso
 from serving.loops.errors import LoopError
 from serving.loops.service import Service, rewrite
-from serving.security.scopes import TABLE, Rule, Scopes
-from serving.settings import load_keys, prepare_data
+from serving.security.scopes import EVALUATIONS, TABLE, Rule, Scopes
+from serving.settings import Settings, load_keys, prepare_data
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
 Json = dict[str, Any]
@@ -237,7 +239,7 @@ def test_a_refusal_has_the_shape_of_their_errors(client: httpx.Client) -> None:
     assert client.put(SERVICE, json=[1]).status_code == 400
     assert client.put(SERVICE, content=b"{").status_code == 400
     assert client.delete(SERVICE).status_code == 405
-    assert client.delete(f"{LOOP}/model").status_code == 405
+    assert client.put(f"{LOOP}/model").status_code == 405
 
 
 def test_a_document_that_says_little_can_be_rewritten() -> None:
@@ -309,6 +311,49 @@ def test_a_model_is_what_vowpal_wabbit_loads(taught: httpx.Client) -> None:
         datetime.fromisoformat(times[name]) for name in ("creationTime", "lastModifiedTime")
     )
     assert created <= modified <= datetime.now(UTC)
+
+
+def test_a_model_that_is_deleted_is_learned_anew(
+    own_loops: Path, tmp_path: Path, open_loops: Serve, ledger_url: str
+) -> None:
+    data = tmp_path / "data"
+    teach(own_loops, data)
+    with open_loops() as client:
+        before = chances(client, "before")
+        assert max(before.values()) > 0.8
+        edited = client.get(SERVICE).json()
+        assert client.delete(f"{LOOP}/model").status_code == 204
+        assert client.get(SERVICE).json() == edited
+        entry = audited(client)[-1]
+        assert entry[0] == "loop.model_reset"
+        assert chances(client, "just now") == before  # until the learner has come so far
+        settings = Settings(own_loops, data, ledger_url=ledger_url)
+        folder = SnapshotFolder(settings.snapshots, load_keys(data).snapshot)
+        with closing(open_reader(settings)) as reader:
+            learner = Learner(reader, folder, every_s=3_600.0)
+            learner.resume()
+            while learner.step():
+                pass
+            (name,) = learner.publish()
+        assert int(name[:12]) > entry[1]["position"]  # the decision after it was learned, too
+        assert folder.latest("front_page") == name
+        deadline = time.monotonic() + 20.0
+        while max(chances(client, uuid4().hex).values()) > 0.5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(set(chances(client, "after").values())) == 1
+
+
+def test_evaluations_are_done_elsewhere(client: httpx.Client) -> None:
+    for method, path in EVALUATIONS:
+        for base in (LOOP, NAMED):
+            body: Json | None = {} if method == "POST" else None
+            answer = client.request(method, base + path.replace("{evaluation_id}", "e"), json=body)
+            assert answer.status_code == 404
+            error = answer.json()["error"]
+            assert error["code"] == "ResourceNotFound"
+            assert "nextbest evaluate" in error["message"]
+    nowhere = client.get(f"{LOOP}/nowhere")
+    assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
 def test_without_a_model_there_is_none(client: httpx.Client) -> None:
@@ -435,6 +480,7 @@ def test_each_call_has_its_scope() -> None:
         ("GET", "configurations/policy"): "evaluate", ("GET", "status"): "decide",
         ("GET", "logs/properties"): "evaluate", ("DELETE", "logs"): "erase",
         ("GET", "model"): "evaluate", ("GET", "model/properties"): "evaluate",
+        ("DELETE", "model"): "admin", ("POST", "evaluations"): "evaluate",
         ("POST", "multislot/rank"): "decide", ("POST", "multislot/events/e/reward"): "outcomes",
         ("POST", "multislot/events/e/activate"): "outcomes",
     }  # fmt: skip

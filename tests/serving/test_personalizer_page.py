@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def address(tmp_path: Path, free_port: int) -> Iterator[str]:
+def address(tmp_path: Path, free_port: int, limit: Any) -> Iterator[str]:
     """Run the commands of the first terminal; without Ray, as the page says."""
     *before, serve = START
     names = environment(tmp_path)
@@ -70,6 +71,7 @@ def address(tmp_path: Path, free_port: int) -> Iterator[str]:
             [*serve.split(), "--engine", "uvicorn", "--port", str(free_port)],
             cwd=tmp_path, env=names, text=True, stdout=subprocess.PIPE, stderr=log,
         ) as server,
+        limit(server),
     ):  # fmt: skip
         assert server.stdout is not None
         try:

@@ -19,13 +19,13 @@ from serving.settings import Settings, base_url
 
 
 def test_the_command_says_so_decides_and_ends_cleanly(
-    workspace: Path, tmp_path: Path, features: dict[str, Any], free_port: int
+    workspace: Path, tmp_path: Path, features: dict[str, Any], free_port: int, limit: Any
 ) -> None:
     command = [
         str(Path(sys.executable).parent / "nextbest"), "serve", str(workspace), "--engine",
         "uvicorn", "--data", str(tmp_path / "data"), "--port", str(free_port), "--clock", "driven",
     ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, limit(process):
         try:
             assert process.stdout is not None
             for line in process.stdout:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,14 @@ sys.stdin.read()
 """
 
 
-def test_sockets_of_children_are_found() -> None:
+def test_sockets_of_children_are_found(limit: Any) -> None:
     command = [sys.executable, "-c", HOLD]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as child,
+        limit(child),
+    ):
         assert child.stdout is not None
         numbers = {int(word) for word in child.stdout.readline().split()}
         assert {os.getpid(), child.pid} <= family(os.getpid())

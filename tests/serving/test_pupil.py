@@ -325,6 +325,34 @@ def test_of_decisions_whose_windows_are_open_nothing_is_read_again(
 
 
 @pytest.mark.usefixtures("soon")
+def test_what_learns_nothing_knows_the_same_and_reads_less(
+    vary: Vary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "ledger.sqlite", list[int]()
+    with written(path, restless=True) as writer:
+        writer.activate(vary(learner="uniform", settings={}))
+        writer.decide(vary(learner="uniform", settings={}), 150)
+    body = Listener.body
+
+    def counted(listener: Listener, position: int) -> Body | None:
+        read.append(position)
+        return body(listener, position)
+
+    def one_by_one(
+        listener: Listener, revision: Revision, policy: Policy, position: int
+    ) -> AnyPupil:
+        return LessonPupil(listener, revision, policy, position)
+
+    monkeypatch.setattr(Listener, "body", counted)
+    idle = learn_all(path, tmp_path / "idle")
+    few = len(read)
+    monkeypatch.setattr("serving.learning.learner.pupil_of", one_by_one)
+    lessons = learn_all(path, tmp_path / "lessons")
+    assert files_of(tmp_path / "idle", idle) == files_of(tmp_path / "lessons", lessons)
+    assert 0 < few < (len(read) - few) / 3
+
+
+@pytest.mark.usefixtures("soon")
 def test_what_was_taken_back_is_as_if_it_had_never_been(vary: Vary, tmp_path: Path) -> None:
     """Told and taken back, the counts of a learner that only adds are those of what stands."""
     path, counting = tmp_path / "ledger.sqlite", vary(learner="beta_thompson", settings={})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def address(tmp_path: Path, free_port: int) -> Iterator[str]:
+def address(tmp_path: Path, free_port: int, limit: Any) -> Iterator[str]:
     """Run the commands of the first terminal; without Ray, which the commands do not show."""
     init, serve = START
     names = environment(tmp_path)
@@ -35,6 +36,7 @@ def address(tmp_path: Path, free_port: int) -> Iterator[str]:
         subprocess.Popen(
             command, cwd=tmp_path, env=names, text=True, stdout=subprocess.PIPE, stderr=log
         ) as server,
+        limit(server),
     ):
         assert server.stdout is not None
         try:

@@ -145,7 +145,8 @@ def test_customers_may_be_served_from_several_threads(revision: Revision) -> Non
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(120)
+            assert not thread.is_alive()
         outcomes.append(found)
     assert outcomes[0] == outcomes[1]
     assert any(outcomes[0].values())

@@ -23,6 +23,7 @@ from experiments.logs.marks import marked
 FILE = "decisions.parquet"
 ACTIONS_FILE = "actions.json"
 NEAR = 1e-5  # probabilities that other systems write are often rounded to float32
+_ITEMS = 1_000_000  # actions of some rows together, at a time
 _SLACK = 1e-9  # what readers allow a sum to be off
 _OUTCOMES = SCHEMA.field("outcomes").type
 _DEFAULTS: Mapping[str, object] = {
@@ -46,6 +47,19 @@ class Piece:
     table: pa.Table
     file: str
     rows: NDArray[np.int64]
+
+
+def narrow(tables: Iterable[pa.Table], width: int) -> Iterator[pa.Table]:
+    """Cut tables so that their rows have not too many actions together; leaves out empty ones.
+
+    Args:
+        tables: of rows.
+        width: actions of each.
+    """
+    most = max(_ITEMS // max(width, 1), 1)
+    for table in tables:
+        for start in range(0, table.num_rows, most):
+            yield table.slice(start, most)
 
 
 def fill_table(count: int, columns: Mapping[str, Any]) -> pa.Table:

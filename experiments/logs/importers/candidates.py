@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 
 from experiments.logs.importers.nested import flatten
+from experiments.logs.layout import MOST_LISTED
 
-MOST_ACTIONS = 10_000
+MOST_OFFERED = 10_000
+"""Actions of one row."""
 
 
 def action_names(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -51,9 +53,22 @@ def _name(candidate: Mapping[str, Any]) -> str:
 
 
 def too_many(count: int, name: str) -> str:
-    """Say that there are too many distinct actions to be valued one by one."""
+    """Say that there are more distinct actions than any log may have."""
     return (
-        f"actions: expected at most {MOST_ACTIONS:,} distinct ones, got {count:,} or more, the"
+        f"actions: expected at most {MOST_LISTED:,} distinct ones, got {count:,} or more, the"
         f" last {name!r}; an estimate needs each to be drawn many times: name an action by what"
         " is offered (a `_tag`, a campaign, a kind), not by the single message or product"
+    )
+
+
+def too_wide(count: int, what: str) -> str:
+    """Say that there are more actions than each row can have.
+
+    Args:
+        count: of them.
+        what: where a row's actions are from.
+    """
+    return (
+        f"{what}: expected at most {MOST_OFFERED:,} actions in a row, got {count:,}; if rows list"
+        " fewer, import a table whose column `actions` has each row's own list"
     )

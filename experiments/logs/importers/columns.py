@@ -130,7 +130,8 @@ def read_columns(file: Path) -> Columns:
     try:
         source = read_yaml(file.read_text(encoding="utf-8"), file.name)
     except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f"{file}: expected a YAML file of columns: {error}") from None
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise LogError(f"{file} cannot be read: {why}; expected a YAML file of columns") from None
     known = {each.name for each in fields(Columns)}
     values: dict[str, Any] = {}
     for name, value in source.value.items():

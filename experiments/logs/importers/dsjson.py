@@ -23,10 +23,11 @@ from experiments.logs.importers.base import (
     outcome_lists,
     ragged,
 )
-from experiments.logs.importers.candidates import MOST_ACTIONS, action_names, too_many
+from experiments.logs.importers.candidates import MOST_OFFERED, action_names, too_many, too_wide
 from experiments.logs.importers.counts import Counts
 from experiments.logs.importers.draws import Draw, event_draw, instant, slot_draw
 from experiments.logs.importers.loops import Loop, Told
+from experiments.logs.layout import MOST_LISTED
 
 _LINES = 5_000  # at a time
 _ITEMS = 500_000  # actions of all of them, at a time
@@ -102,7 +103,7 @@ class DsjsonLog:
         told = Told() if self.loop is None else self.loop.told(content)
         names = action_names(candidates)
         self._known.update(names)
-        if len(self._known) > MOST_ACTIONS:
+        if len(self._known) > MOST_LISTED:
             raise LogError(too_many(len(self._known), names[-1]))
         if "_outcomes" in event:
             draws = _slots(event, content, len(names))
@@ -182,10 +183,8 @@ def _content(event: Mapping[str, Any]) -> tuple[dict[str, Any], list[Features]]:
     candidates = content.get("_multi") if isinstance(content, Mapping) else None
     if not isinstance(candidates, list) or not candidates:
         raise LogError("c: expected an object with the actions as `_multi`, got none")
-    if len(candidates) > MOST_ACTIONS:
-        raise LogError(
-            f"c._multi: expected at most {MOST_ACTIONS:,} actions, got {len(candidates):,}"
-        )
+    if len(candidates) > MOST_OFFERED:
+        raise LogError(too_wide(len(candidates), "c._multi"))
     if not all(isinstance(candidate, Mapping) for candidate in candidates):
         raise LogError("c._multi: expected one object for each action")
     return dict(content), candidates

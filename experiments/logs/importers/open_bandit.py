@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,16 @@ from experiments.logs.importers.base import (
     Piece,
     context_json,
     fill_table,
+    narrow,
     outcome_lists,
     ragged,
     spread,
 )
+from experiments.logs.importers.candidates import MOST_OFFERED, too_wide
 
 ITEMS = "item_context.csv"
+_IMPRESSIONS = "a CSV of the Open Bandit Dataset"
+_ITEMS = "the CSV of the items, beside the impressions or as --items names it"
 _BLOCK = 1_000_000  # bytes of CSV at a time
 _PROPENSITY = ("propensity_score", "action_prob")
 _NUMBERS = ("item_id", "position", "click")
@@ -55,8 +60,10 @@ def bandit_actions(source: Bandit) -> dict[str, Features]:
     """Read the items: features by id, in the order of the ids.
 
     Raises:
-        LogError: there is no such file, or it does not number the items from 0.
+        LogError: there is no such file, it does not number the items from 0, or the impressions
+            are none.
     """
+    _require(source.file)
     file = source.item_file
     table = _read(file)
     table = table.drop_columns([name for name in table.column_names if not name])
@@ -84,15 +91,17 @@ def read_open_bandit(source: Bandit, *, start: int = 0) -> Iterator[Piece]:
         start: position of the first row in the log.
 
     Raises:
-        LogError: a file or column is missing, or an item is shown that is not among the items.
+        LogError: a file or column is missing, an item is shown that is not among the items, or
+            there are too many items for each row to have them all.
 
     Source: Saito, Aihara, Matsutani, Narita, arXiv 2008.07146.
     """
     names = list(bandit_actions(source))
+    if len(names) > MOST_OFFERED:
+        raise LogError(too_wide(len(names), f"{source.item_file.name}, every item of which is"))
     done = 0
-    for batch in _batches(source.file):
-        if batch.num_rows:
-            yield _piece(source, batch, names, start + done, done)
+    for batch in narrow(_batches(source.file), len(names)):
+        yield _piece(source, batch, names, start + done, done)
         done += batch.num_rows
 
 
@@ -167,29 +176,42 @@ def _whole(batch: pa.Table, column: str, file: Path, first: int) -> NDArray[np.i
 
 
 def _batches(file: Path) -> Iterator[pa.Table]:
+    try:
+        for batch in _open(file):
+            yield pa.Table.from_batches([batch])
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, _IMPRESSIONS, error) from None
+
+
+def _open(file: Path) -> pc_csv.CSVStreamingReader:
     kinds: Mapping[str, pa.DataType] = {
         "timestamp": _INSTANT,
         **dict.fromkeys(_NUMBERS, pa.int64()),
         **dict.fromkeys(_PROPENSITY, pa.float64()),
     }
+    return pc_csv.open_csv(
+        file,
+        read_options=pc_csv.ReadOptions(block_size=_BLOCK),
+        convert_options=pc_csv.ConvertOptions(column_types=dict(kinds)),
+    )
+
+
+def _require(file: Path) -> None:
+    """Refuse a file that is no CSV of impressions, before anything is looked for beside it."""
     try:
-        reader = pc_csv.open_csv(
-            file,
-            read_options=pc_csv.ReadOptions(block_size=_BLOCK),
-            convert_options=pc_csv.ConvertOptions(column_types=dict(kinds)),
-        )
-        for batch in reader:
-            table = pa.Table.from_batches([batch])
-            _require(table, file)
-            yield table
+        with _open(file) as reader:
+            names = reader.schema.names
     except (OSError, pa.ArrowException) as error:
-        raise LogError(f"{file}: expected a CSV of the Open Bandit Dataset: {error}") from None
-
-
-def _require(table: pa.Table, file: Path) -> None:
-    for name in ("timestamp", *_NUMBERS):
-        if name not in table.column_names:
-            hint = did_you_mean(name, table.column_names)
+        raise _unreadable(file, _IMPRESSIONS, error) from None
+    wanted = ("timestamp", *_NUMBERS)
+    if not set(wanted) & set(names):
+        raise LogError(
+            f"{file.name}: expected {_IMPRESSIONS}, with the columns {', '.join(wanted)}; got a"
+            " file without any of them"
+        )
+    for name in wanted:
+        if name not in names:
+            hint = did_you_mean(name, names)
             raise LogError(f"{file.name}: expected a column {name!r}, got none; {hint}")
 
 
@@ -197,4 +219,11 @@ def _read(file: Path) -> pa.Table:
     try:
         return pc_csv.read_csv(file)
     except (OSError, pa.ArrowException) as error:
-        raise LogError(f"{file}: expected the CSV of the items: {error}") from None
+        raise _unreadable(file, _ITEMS, error) from None
+
+
+def _unreadable(file: Path, what: str, error: Exception) -> LogError:
+    """Say that a file is not there, or holds something else."""
+    if isinstance(error, OSError) and error.errno:
+        return LogError(f"{file} cannot be read: {os.strerror(error.errno)}; expected {what}")
+    return LogError(f"{file}: expected {what}: {error}")

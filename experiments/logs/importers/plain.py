@@ -18,17 +18,17 @@ from experiments.logs.importers.base import (
     Piece,
     context_json,
     fill_table,
+    narrow,
     outcome_lists,
     ragged,
 )
-from experiments.logs.importers.candidates import MOST_ACTIONS, too_many
+from experiments.logs.importers.candidates import MOST_OFFERED, too_wide
 from experiments.logs.importers.cells import INSTANT, Cells
 from experiments.logs.importers.columns import ALL, Columns
 from experiments.logs.importers.options import options_of
 from experiments.logs.importers.sources import Source, source_batches, source_name
 
 _SECOND_US = 1_000_000
-_ITEMS = 1_000_000  # actions of some rows together, at a time
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PlainLog:
         for number, source in enumerate(self.sources):
             first = 0
             label = self._label(number)
-            for table in _narrow(source_batches(source, self.columns), len(names)):
+            for table in narrow(source_batches(source, self.columns), len(names)):
                 yield self._piece(Cells(table, label, first), names, position)
                 first += table.num_rows
                 position += table.num_rows
@@ -85,8 +85,9 @@ class PlainLog:
                 cells = Cells(table, self._label(number), first)
                 first += table.num_rows
                 found.update(pc.unique(cells.texts(self.columns.action)).to_pylist())
-                if len(found) > MOST_ACTIONS:
-                    raise LogError(f"{cells.file}: {too_many(len(found), max(found))}")
+                if len(found) > MOST_OFFERED:
+                    what = f"{cells.file}: {self.columns.action}, all that was ever drawn"
+                    raise LogError(too_wide(len(found), what))
         return tuple(sorted(found))
 
     def _piece(self, cells: Cells, names: tuple[str, ...], position: int) -> Piece:
@@ -130,14 +131,6 @@ class PlainLog:
             return ids
         names = cells.texts(self.columns.customer).to_pylist()
         return pa.array([hash_customer(self.key, name) for name in names], pa.string())
-
-
-def _narrow(tables: Iterator[pa.Table], width: int) -> Iterator[pa.Table]:
-    """Cut tables so that their rows have not too many actions together; leaves out empty ones."""
-    most = max(_ITEMS // max(width, 1), 1)
-    for table in tables:
-        for start in range(0, table.num_rows, most):
-            yield table.slice(start, most)
 
 
 @dataclass(frozen=True, slots=True)

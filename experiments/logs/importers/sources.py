@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +57,9 @@ def source_batches(
         try:
             yield from _file(source, columns, only)
         except (OSError, pa.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno:
+                why = os.strerror(error.errno)
+                raise LogError(f"{source} cannot be read: {why}; expected a table") from None
             raise LogError(f"{source}: expected a table: {error}") from None
 
 
